@@ -1,0 +1,27 @@
+/* model/env.h: what is handed in with each request, so that nothing below front/ asks the time,
+ * draws a random byte or knows a backend. Made by front/ for each task; lives as long as the task.
+ */
+#ifndef MODEL_ENV_H
+#define MODEL_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/guid.h"
+
+struct arena;
+struct crypto;
+struct crypto_cert_cache;
+struct store;
+
+struct env {
+    struct store *store;
+    struct crypto *crypto;           /* this worker's library context */
+    struct crypto_cert_cache *certs; /* this worker's parsed CA certificates */
+    struct arena *arena;             /* the request's memory */
+    int64_t now_ms;                  /* when the request was whole */
+    void (*random)(void *ret_bytes, size_t len);
+    char tracking_id[GUID_TEXT_LEN + 1];
+};
+
+#endif

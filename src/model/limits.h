@@ -1,0 +1,120 @@
+/* model/limits.h: every length, depth, count and time berthd enforces, with its unit and why.
+ * Times are milliseconds, sizes bytes. What an operator may change is in cmd/config.c. */
+#ifndef MODEL_LIMITS_H
+#define MODEL_LIMITS_H
+
+/* Names and identifiers (reference dps-device-api.md 6.1, dps-service-api.md 6 and 8). */
+enum {
+    LIMIT_REGISTRATION_ID = 128,
+    LIMIT_ENROLLMENT_GROUP_ID = 128,
+    LIMIT_DEVICE_ID = 128,
+    LIMIT_ID_SCOPE = 32,
+    LIMIT_HOST_NAME = 253,
+    LIMIT_CERTIFICATE_NAME = 256,
+    LIMIT_POLICY_NAME = 64,
+    LIMIT_HUB_NAME = 50,
+    LIMIT_OPERATION_ID = 64, /* NEXT C refuses longer ones */
+    LIMIT_ETAG = 128,
+    LIMIT_STATUS_REASON = 128,
+    LIMIT_API_VERSION = 32,
+};
+
+/* X.509. */
+enum {
+    LIMIT_CERTIFICATE_DER = 16 * 1024,
+    LIMIT_COMMON_NAME = 64,                        /* characters, RFC 5280 ub-common-name */
+    LIMIT_CERTIFICATE_DAYS = 36525,                /* longest lifetime issued: 100 years */
+    LIMIT_CERTIFICATE_BACKDATE_MS = 5 * 60 * 1000, /* for devices whose clocks are behind */
+    LIMIT_DISTINGUISHED_NAME = 2048,               /* as text, in answers */
+    LIMIT_CHAIN_CERTIFICATES = 8,                  /* presented: leaf and intermediates */
+    LIMIT_PATH_DEPTH = 8,                          /* certificates between a leaf and its anchor */
+    LIMIT_ANCHORS_PER_ISSUER = 64, /* stored certificates with one subject name looked at */
+    LIMIT_TRUST_CERTIFICATES = 72, /* certificates one search climbs over: sent and stored */
+    LIMIT_ANCHOR_CACHE = 256,      /* parsed certificates a worker keeps */
+    LIMIT_VERIFICATION_CODE_BYTES = 24,
+};
+
+/* JSON. */
+enum {
+    LIMIT_JSON_DEPTH = 32,
+    LIMIT_INITIAL_TWIN = 64 * 1024,
+    LIMIT_EXTRA_MEMBERS = 64 * 1024,
+};
+
+/* Requests. */
+enum {
+    LIMIT_DPS_BODY = 96 * 1024,            /* reference dps-device-api.md 9 */
+    LIMIT_HTTP_HEAD = 16 * 1024,           /* request line and headers */
+    LIMIT_HTTP_BODY = 1024 * 1024,         /* service API */
+    LIMIT_MQTT_PACKET = 256 * 1024 + 8192, /* a telemetry message, its topic and header */
+    LIMIT_TELEMETRY_MESSAGE =
+        256 * 1024, /* body and properties, reference iothub-device-api.md 6 */
+    LIMIT_MQTT_TOPIC = 4096,
+    LIMIT_MQTT_CONNECT_PACKET = 16 * 1024, /* a stranger's first packet */
+    LIMIT_SAS_TOKEN = 1024,                /* kept from CONNECT to the registration */
+    LIMIT_WILL = 2048, /* a will's properties and body: kept with each connection */
+    LIMIT_REQUEST_ARENA = 4 * 1024 * 1024, /* virtual; only touched pages count */
+    LIMIT_OUTPUT = 8 * 1024 * 1024,        /* bytes waiting to be sent on one connection */
+    LIMIT_PAGE = 1000,                     /* rows a query may ask for */
+    LIMIT_PAGE_DEFAULT = 100,
+    LIMIT_QUERY_BATCH = 7,     /* rows of a list in memory at once: each up to some 160 KB */
+    LIMIT_BULK = 10,           /* items of a bulk request, as the real service */
+    LIMIT_DECISIONS_TOP = 100, /* decision records in one answer */
+    LIMIT_DECISIONS_TOP_DEFAULT = 10,
+    LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */
+    LIMIT_SUBSCRIPTIONS = 16,     /* topic filters a connection */
+    LIMIT_EVENTS_PAGE = 256,      /* telemetry messages one step of a stream reads */
+    LIMIT_EVENTS_PAGE_BYTES = 1024 * 1024, /* and how many bytes of them */
+};
+
+/* Times. */
+enum {
+    LIMIT_HANDSHAKE_MS = 10 * 1000,
+    LIMIT_MQTT_CONNECT_MS = 10 * 1000, /* from the handshake to a whole CONNECT */
+    LIMIT_MQTT_PACKET_MS = 20 * 1000,  /* from a packet's first byte to its last */
+    LIMIT_HTTP_REQUEST_MS = 20 * 1000,
+    LIMIT_HTTP_IDLE_MS = 60 * 1000,
+    LIMIT_WRITE_STALL_MS = 30 * 1000,      /* a peer that takes nothing */
+    LIMIT_HUB_KEEP_ALIVE_MS = 1767 * 1000, /* longest silence of a hub session */
+    LIMIT_SAS_SKEW_MS = 5 * 60 * 1000,     /* clocks may differ by */
+    LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000, /* a comment on an idle event stream */
+    LIMIT_DRAIN_MS = 10 * 1000,            /* from SIGTERM to closing what is left */
+    LIMIT_POLL_INTERVAL_S = 3,             /* retry-after while assigning */
+    LIMIT_RETRY_AFTER_MAX_S = 60,
+};
+
+/* Queues. */
+enum {
+    LIMIT_HANDSHAKES_IN_FLIGHT = 256, /* a loop; the rest waits in the accept queue */
+    LIMIT_LISTEN_BACKLOG = 4096,
+    LIMIT_WORK_QUEUE = 4096, /* requests waiting for a worker */
+    LIMIT_WRITE_QUEUE = 8192,
+    LIMIT_WRITE_BATCH = 512, /* transactions committed together */
+    LIMIT_APPEND_QUEUE = 16384,
+    LIMIT_APPEND_BATCH = 2048,
+    LIMIT_CONNECTIONS = 200000,
+};
+
+/* Connections, enforced in front/. */
+enum {
+    LIMIT_HANDSHAKE_SLOT_MS = 1000, /* then a silent handshake no longer keeps others waiting */
+    LIMIT_LINGER_MS =
+        1000, /* from our last byte to closing, so that a reset does not overtake it */
+    LIMIT_UNSENT = 64 * 1024, /* bytes; beyond it a connection's requests wait */
+    LIMIT_INPUT = LIMIT_HTTP_HEAD + LIMIT_HTTP_BODY, /* bytes of one request in memory */
+    LIMIT_INPUT_MEMORY = 256 * 1024 * 1024,          /* bytes of all large ones, a loop */
+    LIMIT_PEM_FILE = 256 * 1024,                     /* server certificate with its chain, or key */
+};
+
+/* Embedded store. */
+enum {
+    LIMIT_STORE_READERS = 256,      /* read handles of one store */
+    LIMIT_SINK_READERS = 4,         /* read handles of a sink: streams and pages, not requests */
+    LIMIT_STORE_LOCK_MS = 5 * 1000, /* wait for another program's lock (a backup, sqlite3) */
+};
+
+/* How many decision records are kept, and for how long. */
+#define LIMIT_DECISIONS_KEPT   1000000LL
+#define LIMIT_DECISIONS_AGE_MS (30LL * 24 * 3600 * 1000)
+
+#endif

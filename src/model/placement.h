@@ -1,0 +1,25 @@
+/* model/placement.h: what a registration orders from a hub: core/ says it, hub/ does it, api/ puts
+ * the two together. */
+#ifndef MODEL_PLACEMENT_H
+#define MODEL_PLACEMENT_H
+
+#include "model/env.h"
+#include "model/records.h"
+
+struct store_tx;
+
+struct placement {
+    struct span hub; /* host name, folded */
+    struct span device_id;
+    enum device_auth auth;
+    struct span primary_thumbprint, secondary_thumbprint; /* upper-case hex */
+    int64_t iot_edge;
+    struct span initial_twin; /* JSON, or absent: applied when the device is new */
+    bool reset_twin;          /* also when it is there already (migrateDeviceData false) */
+};
+
+/* Makes the device, or refreshes its credential when it is there (reference iothub-service-api.md
+ * 12), in the registration's own transaction. ERR_NOT_FOUND: no such hub in this store. */
+typedef err (*placement_fn)(const struct env *env, struct store_tx *tx, const struct placement *p);
+
+#endif

@@ -1,0 +1,455 @@
+/* model/records.c: what each record looks like to a store (the kind tables), and the words and
+ * rules of names. The tables list every member in the order of the struct; the SQL that must agree
+ * is in store/schema/. */
+#include "model/records.h"
+
+#include "model/kinds.h"
+#include "model/limits.h"
+
+#define TEXT(type, member)                                                                         \
+    {                                                                                              \
+#member, FIELD_TEXT, offsetof(struct type, member)                                         \
+    }
+#define BLOB(type, member)                                                                         \
+    {                                                                                              \
+#member, FIELD_BLOB, offsetof(struct type, member)                                         \
+    }
+#define INT(type, member)                                                                          \
+    {                                                                                              \
+#member, FIELD_INT, offsetof(struct type, member)                                          \
+    }
+#define ENUM(type, member)                                                                         \
+    {                                                                                              \
+#member, FIELD_ENUM, offsetof(struct type, member)                                         \
+    }
+
+#define COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+#define KIND(table, type, n_key_)                                                                  \
+    .name = #table, .size = sizeof(struct type), .fields = table##_fields,                         \
+    .n_fields = COUNT_OF(table##_fields), .n_key = (n_key_)
+#define INDEXES(table) .indexes = table##_indexes, .n_indexes = COUNT_OF(table##_indexes)
+
+/* clang-format off: one member a line */
+static const struct field instance_fields[] = {
+    TEXT(instance, id_scope),          TEXT(instance, name),      TEXT(instance, host_name),
+    ENUM(instance, allocation_policy), INT(instance, created_ms),
+};
+static const struct kind_index instance_indexes[] = {
+    { "instance_by_host", { 2 }, 1 }, /* host_name */
+};
+const struct kind KIND_INSTANCE = {
+    KIND(instance, instance, 1),
+    INDEXES(instance),
+};
+
+static const struct field policy_fields[] = {
+    ENUM(policy, owner_type), TEXT(policy, owner),       TEXT(policy, name),
+    INT(policy, rights),      BLOB(policy, primary_key), BLOB(policy, secondary_key),
+};
+const struct kind KIND_POLICY = {
+    KIND(policy, policy, 3),
+};
+
+static const struct field hub_fields[] = {
+    TEXT(hub, host_name),
+    TEXT(hub, name),
+    INT(hub, created_ms),
+};
+const struct kind KIND_HUB = {
+    KIND(hub, hub, 1),
+};
+
+static const struct field linked_hub_fields[] = {
+    TEXT(linked_hub, id_scope),
+    TEXT(linked_hub, host_name),
+    INT(linked_hub, weight),
+    INT(linked_hub, apply_allocation_policy),
+};
+const struct kind KIND_LINKED_HUB = {
+    KIND(linked_hub, linked_hub, 2),
+};
+
+static const struct field certificate_fields[] = {
+    TEXT(certificate, id_scope),
+    TEXT(certificate, name),
+    BLOB(certificate, der),
+    TEXT(certificate, subject),
+    BLOB(certificate, sha1),
+    BLOB(certificate, sha256),
+    INT(certificate, not_after_ms),
+    INT(certificate, is_verified),
+    TEXT(certificate, verification_code),
+    TEXT(certificate, etag),
+    INT(certificate, created_ms),
+    INT(certificate, updated_ms),
+};
+const struct kind KIND_CERTIFICATE = {
+    KIND(certificate, certificate, 2),
+};
+
+static const struct field enrollment_fields[] = {
+    TEXT(enrollment, id_scope),
+    ENUM(enrollment, kind),
+    TEXT(enrollment, key),
+    TEXT(enrollment, id),
+    TEXT(enrollment, device_id),
+    ENUM(enrollment, attestation),
+    ENUM(enrollment, x509_source),
+    BLOB(enrollment, x509_primary),
+    BLOB(enrollment, x509_secondary),
+    ENUM(enrollment, provisioning_status),
+    INT(enrollment, update_hub_assignment),
+    INT(enrollment, migrate_device_data),
+    INT(enrollment, iot_edge),
+    ENUM(enrollment, allocation_policy),
+    TEXT(enrollment, iot_hubs),
+    TEXT(enrollment, initial_twin),
+    TEXT(enrollment, extra),
+    TEXT(enrollment, etag),
+    INT(enrollment, created_ms),
+    INT(enrollment, updated_ms),
+};
+const struct kind KIND_ENROLLMENT = {
+    KIND(enrollment, enrollment, 3),
+};
+
+static const struct field anchor_fields[] = {
+    TEXT(anchor, id_scope), INT(anchor, subject_hash), ENUM(anchor, owner_type),
+    TEXT(anchor, owner),    INT(anchor, slot),         BLOB(anchor, sha256),
+    BLOB(anchor, der),
+};
+static const struct kind_index anchor_indexes[] = {
+    { "anchor_by_sha256", { 0, 5 }, 2 }, /* id_scope, sha256 */
+};
+const struct kind KIND_ANCHOR = {
+    KIND(anchor, anchor, 5),
+    INDEXES(anchor),
+};
+
+static const struct field ca_reference_fields[] = {
+    TEXT(ca_reference, id_scope),
+    TEXT(ca_reference, certificate),
+    ENUM(ca_reference, enrollment_kind),
+    TEXT(ca_reference, enrollment),
+    INT(ca_reference, slot),
+};
+const struct kind KIND_CA_REFERENCE = {
+    KIND(ca_reference, ca_reference, 5),
+};
+
+static const struct field registration_fields[] = {
+    TEXT(registration, id_scope),
+    TEXT(registration, key),
+    TEXT(registration, id),
+    ENUM(registration, status),
+    ENUM(registration, substatus),
+    TEXT(registration, assigned_hub),
+    TEXT(registration, device_id),
+    INT(registration, error_code),
+    TEXT(registration, error_message),
+    TEXT(registration, payload),
+    ENUM(registration, enrollment_kind),
+    TEXT(registration, enrollment),
+    ENUM(registration, attestation),
+    BLOB(registration, leaf_sha256),
+    TEXT(registration, operation_id),
+    TEXT(registration, etag),
+    INT(registration, created_ms),
+    INT(registration, updated_ms),
+};
+static const struct kind_index registration_indexes[] = {
+    { "registration_by_enrollment", { 0, 10, 11 }, 3 }, /* id_scope, enrollment_kind, enrollment */
+};
+const struct kind KIND_REGISTRATION = {
+    KIND(registration, registration, 2),
+    INDEXES(registration),
+};
+
+static const struct field device_fields[] = {
+    TEXT(device, hub),
+    TEXT(device, device_id),
+    TEXT(device, generation_id),
+    INT(device, etag),
+    ENUM(device, status),
+    TEXT(device, status_reason),
+    INT(device, status_updated_ms),
+    ENUM(device, auth),
+    TEXT(device, primary_thumbprint),
+    TEXT(device, secondary_thumbprint),
+    INT(device, iot_edge),
+    TEXT(device, tags),
+    TEXT(device, desired),
+    TEXT(device, reported),
+    INT(device, version),
+    INT(device, desired_version),
+    INT(device, reported_version),
+    INT(device, created_ms),
+    INT(device, updated_ms),
+};
+const struct kind KIND_DEVICE = {
+    KIND(device, device, 2),
+};
+
+static const struct field decision_fields[] = {
+    TEXT(decision_row, tracking_id),
+    INT(decision_row, time_ms),
+    TEXT(decision_row, id_scope),
+    TEXT(decision_row, registration_key),
+    TEXT(decision_row, registration_id),
+    ENUM(decision_row, operation),
+    ENUM(decision_row, transport),
+    TEXT(decision_row, peer),
+    TEXT(decision_row, reason),
+    TEXT(decision_row, enrollment),
+    TEXT(decision_row, hub),
+    TEXT(decision_row, device_id),
+    TEXT(decision_row, certificate),
+    TEXT(decision_row, considered),
+};
+static const struct kind_index decision_indexes[] = {
+    { "decision_by_registration", { 2, 3, 1 }, 3 }, /* id_scope, registration_key, time_ms */
+    { "decision_by_time", { 1 }, 1 },               /* time_ms */
+};
+const struct kind KIND_DECISION = {
+    KIND(decision, decision_row, 1),
+    INDEXES(decision),
+};
+/* clang-format on */
+
+const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
+    &KIND_INSTANCE,     &KIND_POLICY,     &KIND_HUB,      &KIND_LINKED_HUB,
+    &KIND_CERTIFICATE,  &KIND_ENROLLMENT, &KIND_ANCHOR,   &KIND_CA_REFERENCE,
+    &KIND_REGISTRATION, &KIND_DEVICE,     &KIND_DECISION,
+};
+
+/* ---- names ---- */
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alphanumeric(uint8_t c)
+{
+    return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+static bool is_one_of(uint8_t c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+static bool is_made_of(struct span s, const char *specials)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_alphanumeric(s.data[i]) && !is_one_of(s.data[i], specials)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+err model_fold(struct arena *arena, struct span text, struct span *ret_folded)
+{
+    struct span copy;
+    uint8_t *folded;
+
+    TRY(arena_copy(arena, text, &copy));
+    folded = (uint8_t *)copy.data; /* fresh from the arena: ours to write */
+    for (size_t i = 0; i < copy.len; i++) {
+        if (folded[i] >= 'A' && folded[i] <= 'Z') {
+            folded[i] = (uint8_t)(folded[i] + ('a' - 'A'));
+        }
+    }
+    *ret_folded = copy;
+    return OK;
+}
+
+bool model_is_registration_id(struct span id)
+{
+    uint8_t last = id.len > 0 ? id.data[id.len - 1] : 0;
+
+    return id.len >= 1 && id.len <= LIMIT_REGISTRATION_ID && is_made_of(id, "-._:") &&
+           (is_alphanumeric(last) || last == '-');
+}
+
+bool model_is_device_id(struct span id)
+{
+    return id.len >= 1 && id.len <= LIMIT_DEVICE_ID && is_made_of(id, "-:.+%_#*?!(),=@;$'");
+}
+
+/* RFC 1123 section 2.1: labels of letters, digits and inner hyphens. */
+static bool is_host_label(struct span label)
+{
+    return label.len >= 1 && label.len <= 63 && is_made_of(label, "-") && label.data[0] != '-' &&
+           label.data[label.len - 1] != '-';
+}
+
+bool model_is_host_name(struct span name)
+{
+    struct span rest = name;
+
+    if (name.len == 0 || name.len > LIMIT_HOST_NAME) {
+        return false;
+    }
+    while (!span_is_absent(rest)) {
+        if (!is_host_label(span_cut(&rest, '.'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- words ---- */
+
+static const char *const registration_status_words[] = {
+    [REGISTRATION_UNASSIGNED] = "unassigned", [REGISTRATION_ASSIGNING] = "assigning",
+    [REGISTRATION_ASSIGNED] = "assigned",     [REGISTRATION_FAILED] = "failed",
+    [REGISTRATION_DISABLED] = "disabled",
+};
+static const char *const substatus_words[] = {
+    [SUBSTATUS_INITIAL_ASSIGNMENT] = "initialAssignment",
+    [SUBSTATUS_DEVICE_DATA_MIGRATED] = "deviceDataMigrated",
+    [SUBSTATUS_DEVICE_DATA_RESET] = "deviceDataReset",
+    [SUBSTATUS_REPROVISIONED_TO_INITIAL_ASSIGNMENT] = "reprovisionedToInitialAssignment",
+};
+static const char *const attestation_words[] = {
+    [ATTESTATION_NONE] = "none",
+    [ATTESTATION_TPM] = "tpm",
+    [ATTESTATION_X509] = "x509",
+    [ATTESTATION_SYMMETRIC_KEY] = "symmetricKey",
+};
+static const char *const allocation_words[] = {
+    [ALLOCATION_HASHED] = "hashed",
+    [ALLOCATION_GEO_LATENCY] = "geoLatency",
+    [ALLOCATION_STATIC] = "static",
+    [ALLOCATION_CUSTOM] = "custom",
+};
+static const char *const operation_words[] = {
+    [OPERATION_REGISTER] = "register",
+    [OPERATION_STATUS] = "status",
+    [OPERATION_LOOKUP] = "lookup",
+    [OPERATION_CONNECT] = "connect",
+};
+static const char *const transport_words[] = {
+    [TRANSPORT_MQTT] = "mqtt",
+    [TRANSPORT_HTTP] = "http",
+};
+static const char *const enrollment_kind_words[] = {
+    [ENROLLMENT_INDIVIDUAL] = "individual",
+    [ENROLLMENT_GROUP] = "group",
+};
+/* The word of the right 1 << position. */
+static const char *const right_words[] = {
+    "ServiceConfig", "EnrollmentRead",         "EnrollmentWrite",
+    "DeviceConnect", "RegistrationStatusRead", "RegistrationStatusWrite",
+    "RegistryRead",  "RegistryWrite",          "ServiceConnect",
+};
+
+/* Case is not looked at: the resource manager's API writes "Hashed", the service API "hashed". */
+static bool parse_word(const char *const *words, int n, struct span word, int *ret_at)
+{
+    for (int i = 0; i < n; i++) {
+        if (words[i] != NULL && span_eq_nocase(span_str(words[i]), word)) {
+            *ret_at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *word_at(const char *const *words, int n, int at)
+{
+    return at >= 0 && at < n ? words[at] : NULL;
+}
+
+const char *model_registration_status_word(enum registration_status s)
+{
+    return word_at(registration_status_words, COUNT_OF(registration_status_words), (int)s);
+}
+
+const char *model_substatus_word(enum registration_substatus s)
+{
+    return word_at(substatus_words, COUNT_OF(substatus_words), (int)s);
+}
+
+const char *model_attestation_word(enum attestation_type t)
+{
+    return word_at(attestation_words, COUNT_OF(attestation_words), (int)t);
+}
+
+const char *model_allocation_word(enum allocation_policy p)
+{
+    return word_at(allocation_words, COUNT_OF(allocation_words), (int)p);
+}
+
+const char *model_operation_word(enum operation o)
+{
+    return word_at(operation_words, COUNT_OF(operation_words), (int)o);
+}
+
+const char *model_transport_word(enum transport t)
+{
+    return word_at(transport_words, COUNT_OF(transport_words), (int)t);
+}
+
+const char *model_enrollment_kind_word(enum enrollment_kind k)
+{
+    return word_at(enrollment_kind_words, COUNT_OF(enrollment_kind_words), (int)k);
+}
+
+bool model_parse_attestation(struct span word, enum attestation_type *ret_type)
+{
+    int at;
+
+    if (!parse_word(attestation_words, COUNT_OF(attestation_words), word, &at)) {
+        return false;
+    }
+    *ret_type = (enum attestation_type)at;
+    return true;
+}
+
+bool model_parse_allocation(struct span word, enum allocation_policy *ret_policy)
+{
+    int at;
+
+    if (!parse_word(allocation_words, COUNT_OF(allocation_words), word, &at)) {
+        return false;
+    }
+    *ret_policy = (enum allocation_policy)at;
+    return true;
+}
+
+void model_format_rights(int64_t rights, struct buf *out)
+{
+    const char *separator = "";
+
+    for (int i = 0; i < COUNT_OF(right_words); i++) {
+        if ((rights & (INT64_C(1) << i)) != 0) {
+            buf_add_str(out, separator);
+            buf_add_str(out, right_words[i]);
+            separator = ", ";
+        }
+    }
+}
+
+bool model_parse_rights(struct span words, int64_t *ret_rights)
+{
+    struct span rest = words;
+    int64_t rights = 0;
+
+    while (!span_is_absent(rest)) {
+        int at;
+
+        if (!parse_word(right_words, COUNT_OF(right_words), span_trim(span_cut(&rest, ',')), &at)) {
+            return false;
+        }
+        rights |= INT64_C(1) << at;
+    }
+    if (rights == 0) {
+        return false;
+    }
+    *ret_rights = rights;
+    return true;
+}

@@ -1,0 +1,301 @@
+/* model/records.h: what Berth keeps. Plain data, no behaviour; spans are owned by whoever filled
+ * the record (a request's arena, as a rule). Each struct has a `struct kind` that describes it to
+ * the store; members and columns have the same names, and the SQL in store/schema must agree (a
+ * test compares them).
+ *
+ * Text whose case does not matter (registration IDs, host names, ID scopes) is looked up by a
+ * folded twin: `key` beside `id`. Folding is model_fold. JSON members hold canonical JSON text. */
+#ifndef MODEL_RECORDS_H
+#define MODEL_RECORDS_H
+
+#include "model/kind.h"
+#include "model/reason.h"
+#include "util/arena.h"
+
+/* ---- provisioning service instance (tenant) ---- */
+
+enum allocation_policy {
+    ALLOCATION_DEFAULT = 0, /* enrollment: the instance's; instance: hashed */
+    ALLOCATION_HASHED,
+    ALLOCATION_GEO_LATENCY,
+    ALLOCATION_STATIC,
+    ALLOCATION_CUSTOM,
+};
+
+struct instance {
+    struct span id_scope;  /* key, folded: "0ne00a1b2c3" */
+    struct span name;      /* "dev" */
+    struct span host_name; /* service API's host, folded; device requests go by scope instead */
+    enum allocation_policy allocation_policy;
+    int64_t created_ms;
+};
+extern const struct kind KIND_INSTANCE;
+enum { INSTANCE_BY_HOST = 1 };
+
+/* ---- shared access policies, of an instance or of a hub ---- */
+
+enum right {
+    RIGHT_SERVICE_CONFIG = 1 << 0,
+    RIGHT_ENROLLMENT_READ = 1 << 1,
+    RIGHT_ENROLLMENT_WRITE = 1 << 2,
+    RIGHT_DEVICE_CONNECT = 1 << 3,
+    RIGHT_REGISTRATION_STATUS_READ = 1 << 4,
+    RIGHT_REGISTRATION_STATUS_WRITE = 1 << 5,
+    RIGHT_REGISTRY_READ = 1 << 6,
+    RIGHT_REGISTRY_WRITE = 1 << 7,
+    RIGHT_SERVICE_CONNECT = 1 << 8,
+    RIGHTS_INSTANCE = 0x3f,
+    RIGHTS_HUB = 0x1c8,
+};
+
+enum policy_owner { POLICY_OF_INSTANCE = 1, POLICY_OF_HUB };
+
+struct policy {
+    enum policy_owner owner_type; /* key */
+    struct span owner;            /* key: ID scope, or hub host name, folded */
+    struct span name;             /* key */
+    int64_t rights;               /* of enum right */
+    struct span primary_key; /* 16 to 64 bytes; sealed at rest once the store has a sealing key */
+    struct span secondary_key;
+};
+extern const struct kind KIND_POLICY;
+
+/* ---- hubs ---- */
+
+struct hub {
+    struct span host_name; /* key, folded */
+    struct span name;      /* the operator's word for it */
+    int64_t created_ms;
+};
+extern const struct kind KIND_HUB;
+
+struct linked_hub {
+    struct span id_scope;            /* key */
+    struct span host_name;           /* key, folded: of a hub in this store */
+    int64_t weight;                  /* 1 to 1000 */
+    int64_t apply_allocation_policy; /* 0: only where an enrollment names it */
+};
+extern const struct kind KIND_LINKED_HUB;
+
+/* ---- CA certificates ---- */
+
+struct certificate {
+    struct span id_scope; /* key */
+    struct span name;     /* key, as given; case matters */
+    struct span der;      /* BLOB */
+    struct span subject;  /* "CN=x, O=y" */
+    struct span sha1;     /* 20 bytes */
+    struct span sha256;   /* 32 bytes */
+    int64_t not_after_ms;
+    int64_t is_verified;
+    struct span verification_code; /* absent: none asked for yet */
+    struct span etag;
+    int64_t created_ms, updated_ms;
+};
+extern const struct kind KIND_CERTIFICATE;
+
+/* ---- enrollments ---- */
+
+enum enrollment_kind { ENROLLMENT_INDIVIDUAL = 1, ENROLLMENT_GROUP };
+
+enum attestation_type {
+    ATTESTATION_NONE = 0,
+    ATTESTATION_TPM,
+    ATTESTATION_X509,
+    ATTESTATION_SYMMETRIC_KEY
+};
+
+enum x509_source {
+    X509_SOURCE_NONE = 0,
+    X509_SOURCE_CLIENT,       /* slots hold leaf certificates, DER (individual) */
+    X509_SOURCE_SIGNING,      /* slots hold CA certificates, DER (group) */
+    X509_SOURCE_CA_REFERENCE, /* slots hold names of uploaded CA certificates */
+};
+
+enum { SLOT_PRIMARY = 0, SLOT_SECONDARY = 1, SLOTS = 2 };
+
+enum provisioning_status { PROVISIONING_ENABLED = 0, PROVISIONING_DISABLED };
+
+struct enrollment {
+    struct span id_scope;      /* key */
+    enum enrollment_kind kind; /* key */
+    struct span key;           /* key: id folded */
+    struct span id;            /* registrationId or enrollmentGroupId as given */
+    struct span device_id;     /* individual only; absent: the registration ID */
+    enum attestation_type attestation;
+    enum x509_source x509_source;
+    struct span x509_primary, x509_secondary; /* BLOB: DER, or a CA's name; see x509_source */
+    enum provisioning_status provisioning_status;
+    int64_t update_hub_assignment, migrate_device_data; /* reprovisionPolicy */
+    int64_t iot_edge;
+    enum allocation_policy allocation_policy;
+    struct span iot_hubs;     /* JSON array of host names, or absent */
+    struct span initial_twin; /* JSON object {"tags","properties":{"desired"}}, or absent */
+    struct span extra; /* JSON object: members that are kept for the operator and not acted on */
+    struct span etag;
+    int64_t created_ms, updated_ms;
+};
+extern const struct kind KIND_ENROLLMENT;
+
+/* A stored CA certificate by its subject name: how a presented chain finds what it leads to. One
+ * row a signing certificate of a group, one a uploaded CA certificate. Kept in step by core/. */
+enum anchor_owner { ANCHOR_OF_GROUP = 1, ANCHOR_OF_CERTIFICATE };
+
+struct anchor {
+    struct span id_scope;         /* key */
+    int64_t subject_hash;         /* key: crypto_x509_subject_hash */
+    enum anchor_owner owner_type; /* key */
+    struct span owner;            /* key: folded group ID, or certificate name */
+    int64_t slot;                 /* key: SLOT_PRIMARY or SLOT_SECONDARY; 0 for a certificate */
+    struct span sha256;           /* 32 bytes */
+    struct span der;
+};
+extern const struct kind KIND_ANCHOR;
+enum { ANCHOR_BY_SHA256 = 1 }; /* id_scope, sha256 */
+
+/* Which enrollments name an uploaded CA certificate. Kept in step by core/. */
+struct ca_reference {
+    struct span id_scope;                 /* key */
+    struct span certificate;              /* key: its name */
+    enum enrollment_kind enrollment_kind; /* key */
+    struct span enrollment;               /* key: folded ID */
+    int64_t slot;                         /* key */
+};
+extern const struct kind KIND_CA_REFERENCE;
+
+/* ---- registrations ---- */
+
+enum registration_status {
+    REGISTRATION_UNASSIGNED = 0,
+    REGISTRATION_ASSIGNING,
+    REGISTRATION_ASSIGNED,
+    REGISTRATION_FAILED,
+    REGISTRATION_DISABLED,
+};
+
+enum registration_substatus {
+    SUBSTATUS_NONE = 0,
+    SUBSTATUS_INITIAL_ASSIGNMENT,
+    SUBSTATUS_DEVICE_DATA_MIGRATED,
+    SUBSTATUS_DEVICE_DATA_RESET,
+    SUBSTATUS_REPROVISIONED_TO_INITIAL_ASSIGNMENT,
+};
+
+struct registration {
+    struct span id_scope; /* key */
+    struct span key;      /* key: id folded */
+    struct span id;
+    enum registration_status status;
+    enum registration_substatus substatus;
+    struct span assigned_hub, device_id; /* absent unless assigned */
+    int64_t error_code;                  /* 0: none */
+    struct span error_message;
+    struct span payload;                  /* JSON, or absent */
+    enum enrollment_kind enrollment_kind; /* the one that decided; 0 when none did */
+    struct span enrollment;               /* its folded ID */
+    enum attestation_type attestation;
+    struct span leaf_sha256;  /* of the certificate that registered; absent for other attestation */
+    struct span operation_id; /* of the latest register */
+    struct span etag;
+    int64_t created_ms, updated_ms;
+};
+extern const struct kind KIND_REGISTRATION;
+enum { REGISTRATION_BY_ENROLLMENT = 1 }; /* id_scope, enrollment_kind, enrollment */
+
+/* ---- hub devices ---- */
+
+enum device_status { DEVICE_ENABLED = 0, DEVICE_DISABLED };
+enum device_auth {
+    DEVICE_AUTH_SAS = 0,
+    DEVICE_AUTH_SELF_SIGNED,
+    DEVICE_AUTH_CERTIFICATE_AUTHORITY
+};
+
+struct device {
+    struct span hub;       /* key: host name, folded */
+    struct span device_id; /* key; case matters */
+    struct span generation_id;
+    int64_t etag; /* bumped at each change of the identity */
+    enum device_status status;
+    struct span status_reason;
+    int64_t status_updated_ms; /* 0: never */
+    enum device_auth auth;
+    struct span primary_thumbprint, secondary_thumbprint; /* hex, as written */
+    int64_t iot_edge;
+    struct span tags, desired, reported; /* JSON objects; absent: {} */
+    int64_t version, desired_version, reported_version;
+    int64_t created_ms, updated_ms;
+};
+extern const struct kind KIND_DEVICE;
+
+/* ---- decision records ---- */
+
+enum transport { TRANSPORT_MQTT = 1, TRANSPORT_HTTP };
+enum operation {
+    OPERATION_REGISTER = 1,
+    OPERATION_STATUS,  /* poll of an operation */
+    OPERATION_LOOKUP,  /* status lookup */
+    OPERATION_CONNECT, /* a device at the hub's door */
+};
+
+struct decision {
+    struct span tracking_id; /* key: GUID text */
+    int64_t time_ms;
+    struct span id_scope;         /* as named, folded; hub host name for OPERATION_CONNECT */
+    struct span registration_key; /* folded; device ID for OPERATION_CONNECT */
+    struct span registration_id;  /* as presented */
+    enum operation operation;
+    enum transport transport;
+    struct span peer;       /* "192.0.2.1:40000" */
+    enum reason reason;     /* stored by token, so that the table may grow in the middle */
+    struct span enrollment; /* JSON {"kind","id"} of the one that decided, or absent */
+    struct span hub, device_id;
+    struct span
+        certificate; /* JSON: what was presented: subjects, issuers, thumbprints; or absent */
+    struct span
+        considered; /* JSON array: enrollments and certificates looked at, each with its outcome */
+};
+
+/* As stored: `reason` is its token. */
+struct decision_row {
+    struct span tracking_id;
+    int64_t time_ms;
+    struct span id_scope, registration_key, registration_id;
+    enum operation operation;
+    enum transport transport;
+    struct span peer;
+    struct span reason;
+    struct span enrollment, hub, device_id, certificate, considered;
+};
+extern const struct kind KIND_DECISION; /* of struct decision_row */
+enum {
+    DECISION_BY_REGISTRATION = 1, /* id_scope, registration_key, time_ms */
+    DECISION_BY_TIME = 2
+};
+
+/* ---- names ---- */
+
+/* ASCII lower case into `arena`. ERR_NOMEM. */
+err model_fold(struct arena *arena, struct span text, struct span *ret_folded);
+
+/* Registration and enrollment group IDs: reference dps-device-api.md 6.1. */
+bool model_is_registration_id(struct span id);
+/* Hub device IDs: reference iothub-device-api.md 2.1. */
+bool model_is_device_id(struct span id);
+bool model_is_host_name(struct span name);
+
+/* Wire words: "assigned", "x509", "hashed", "ServiceConfig" … NULL for a value without one. */
+const char *model_registration_status_word(enum registration_status s);
+const char *model_substatus_word(enum registration_substatus s);
+const char *model_attestation_word(enum attestation_type t);
+const char *model_allocation_word(enum allocation_policy p);
+const char *model_operation_word(enum operation o);
+const char *model_transport_word(enum transport t);
+const char *model_enrollment_kind_word(enum enrollment_kind k); /* "individual", "group" */
+bool model_parse_attestation(struct span word, enum attestation_type *ret_type);
+bool model_parse_allocation(struct span word, enum allocation_policy *ret_policy);
+/* Comma-joined, e.g. "ServiceConfig, EnrollmentRead". */
+void model_format_rights(int64_t rights, struct buf *out);
+bool model_parse_rights(struct span words, int64_t *ret_rights);
+
+#endif
