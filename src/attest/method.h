@@ -1,0 +1,17 @@
+/* attest/method.h: what one way of proving gives attest.c to judge by; inside attest/ only. */
+#ifndef ATTEST_METHOD_H
+#define ATTEST_METHOD_H
+
+#include "attest/attest.h"
+
+/* Judges the evidence as if the enrollment were enabled. Sets all of *ret but the identity's
+ * enrollment and registration ID. */
+typedef err (*attest_method_fn)(const struct env *env, const struct claim *claim,
+                                const struct enrollment *enrollment,
+                                const struct attest_trust *trust, struct attest_judgement *ret);
+
+err attest_x509_judge(const struct env *env, const struct claim *claim,
+                      const struct enrollment *enrollment, const struct attest_trust *trust,
+                      struct attest_judgement *ret);
+
+#endif

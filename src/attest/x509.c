@@ -1,0 +1,227 @@
+/* attest/x509.c: proof by a client certificate. TLS has proven possession of the leaf's key; here
+ * is judged whether the leaf belongs to an enrollment: it is one of the certificates enrolled, or
+ * leads to one of the CA certificates enrolled. Path building and checking are OpenSSL's
+ * (crypto/x509.h); what a failed path means for the search is decided here.
+ *
+ * A path that fails is a match only if it is genuine, that is, every signature up to the anchor
+ * verifies. OpenSSL looks at purpose, lengths and the anchor's dates before signatures, so a
+ * failure of those alone says nothing about where the leaf comes from. */
+#include "attest/method.h"
+#include "model/limits.h"
+
+static struct verdict refuse(enum reason reason)
+{
+    return (struct verdict){ .reason = reason };
+}
+
+/* Reference dps-device-api.md 6.2: the registration ID must equal the subject CN. */
+err attest_x509_precheck(const struct env *env, const struct claim *claim,
+                         struct verdict *ret_verdict)
+{
+    uint8_t room[LIMIT_REGISTRATION_ID];
+    struct buf cn = buf_over(room, sizeof room);
+    err e;
+
+    (void)env;
+    if (claim->n_chain == 0) {
+        *ret_verdict = span_is_absent(claim->token) ? VERDICT(CLIENT_CERTIFICATE_MISSING)
+                                                    : VERDICT(ATTESTATION_MISMATCH);
+        return OK;
+    }
+    if (claim->n_chain > LIMIT_CHAIN_CERTIFICATES) {
+        *ret_verdict = VERDICT(CERTIFICATE_UNREADABLE);
+        return OK;
+    }
+    /* No name, several, or one that is longer than any registration ID: not the same name. */
+    e = crypto_x509_common_name(claim->chain[0], &cn);
+    if (!err_is_ok(e) && !err_is(e, ERR_NOT_FOUND) && !err_is(e, ERR_MALFORMED) &&
+        !err_is(e, ERR_NOMEM)) {
+        return e;
+    }
+    *ret_verdict = err_is_ok(e) && span_eq_nocase(buf_span(&cn), claim->registration_id)
+                       ? VERDICT(GRANTED)
+                       : VERDICT(COMMON_NAME_MISMATCH);
+    return OK;
+}
+
+static enum reason reason_of_path(enum crypto_path path)
+{
+    switch (path) {
+    case CRYPTO_PATH_OK:
+        return REASON_GRANTED;
+    case CRYPTO_PATH_NONE:
+        return REASON_ISSUER_UNKNOWN;
+    case CRYPTO_PATH_BAD_SIGNATURE:
+        return REASON_CERTIFICATE_BAD_SIGNATURE;
+    case CRYPTO_PATH_LEAF_EXPIRED:
+        return REASON_CERTIFICATE_EXPIRED;
+    case CRYPTO_PATH_LEAF_NOT_YET_VALID:
+        return REASON_CERTIFICATE_NOT_YET_VALID;
+    case CRYPTO_PATH_ISSUER_EXPIRED:
+        return REASON_ISSUER_EXPIRED;
+    case CRYPTO_PATH_WRONG_PURPOSE:
+        return REASON_CERTIFICATE_WRONG_PURPOSE;
+    case CRYPTO_PATH_TOO_LONG:
+        return REASON_PATH_TOO_LONG;
+    case CRYPTO_PATH_INVALID:
+        break;
+    }
+    return REASON_PATH_INVALID;
+}
+
+static enum crypto_path check_path(const struct env *env, const struct claim *claim,
+                                   const struct crypto_cert *anchor,
+                                   const struct attest_trust *trust, const char **ret_why)
+{
+    struct crypto_path_query q = {
+        .leaf = claim->chain[0],
+        .anchor = anchor,
+        .intermediates = trust->intermediates,
+        .n_intermediates = trust->n_intermediates,
+        .now_ms = env->now_ms,
+        .max_depth = LIMIT_PATH_DEPTH,
+    };
+
+    return crypto_x509_check_path(env->crypto, &q, ret_why);
+}
+
+static bool has_issued(const struct env *env, const struct crypto_cert *issuer,
+                       const struct crypto_cert *cert)
+{
+    return crypto_x509_may_have_issued(issuer, cert) &&
+           crypto_x509_is_signed_by(env->crypto, cert, issuer);
+}
+
+/* Does an unbroken line of signatures lead from the leaf to the anchor? Each certificate is used
+ * once, so the walk ends. */
+static bool is_genuine(const struct env *env, const struct claim *claim,
+                       const struct crypto_cert *anchor, const struct attest_trust *trust)
+{
+    const struct crypto_cert *at = claim->chain[0];
+    bool is_used[LIMIT_TRUST_CERTIFICATES] = { false };
+    size_t n = trust->n_intermediates < LIMIT_TRUST_CERTIFICATES ? trust->n_intermediates
+                                                                 : LIMIT_TRUST_CERTIFICATES;
+
+    for (size_t steps = 0; steps <= n; steps++) {
+        size_t next = 0;
+
+        if (has_issued(env, anchor, at)) {
+            return true;
+        }
+        while (next < n && (is_used[next] || !has_issued(env, trust->intermediates[next], at))) {
+            next++;
+        }
+        if (next == n) {
+            return false;
+        }
+        is_used[next] = true;
+        at = trust->intermediates[next];
+    }
+    return false;
+}
+
+/* Judges by one anchor. Sets all but the identity. */
+static void judge_by_anchor(const struct env *env, const struct claim *claim,
+                            const struct attest_anchor *anchor, const struct attest_trust *trust,
+                            struct attest_judgement *ret)
+{
+    const char *why = NULL;
+    enum crypto_path path = check_path(env, claim, anchor->cert, trust, &why);
+    bool is_match = path == CRYPTO_PATH_OK;
+
+    if (path != CRYPTO_PATH_OK && path != CRYPTO_PATH_NONE && path != CRYPTO_PATH_BAD_SIGNATURE) {
+        is_match = is_genuine(env, claim, anchor->cert, trust);
+        if (!is_match) {
+            path = CRYPTO_PATH_BAD_SIGNATURE;
+        }
+    }
+    *ret = (struct attest_judgement){
+        .verdict = path == CRYPTO_PATH_OK && !anchor->usable ? VERDICT(CA_NOT_VERIFIED)
+                                                             : refuse(reason_of_path(path)),
+        .is_match = is_match,
+        .anchor = anchor,
+        .why = path == CRYPTO_PATH_OK ? NULL : why,
+    };
+}
+
+/* Granted, then a match, then a forgery, then nothing at all. */
+static int rank(const struct attest_judgement *j)
+{
+    if (j->is_match) {
+        return verdict_is_granted(j->verdict) ? 3 : 2;
+    }
+    return j->verdict.reason == REASON_CERTIFICATE_BAD_SIGNATURE ? 1 : 0;
+}
+
+/* The best of the anchors decides. */
+static void judge_by_anchors(const struct env *env, const struct claim *claim,
+                             const struct attest_trust *trust, struct attest_judgement *ret)
+{
+    *ret = (struct attest_judgement){ .verdict = VERDICT(ISSUER_UNKNOWN) };
+    for (size_t i = 0; i < trust->n_anchors && rank(ret) < 3; i++) {
+        struct attest_judgement j;
+
+        judge_by_anchor(env, claim, &trust->anchors[i], trust, &j);
+        if (i == 0 || rank(&j) > rank(ret)) {
+            *ret = j;
+        }
+    }
+}
+
+static err is_enrolled_leaf(const struct env *env, const uint8_t leaf_sha256[CRYPTO_SHA256_LEN],
+                            struct span enrolled_der, bool *ret_is)
+{
+    uint8_t enrolled[CRYPTO_SHA256_LEN];
+
+    *ret_is = false;
+    if (!span_is_absent(enrolled_der)) {
+        TRY(crypto_sha256(env->crypto, enrolled_der, enrolled));
+        *ret_is = memcmp(enrolled, leaf_sha256, sizeof enrolled) == 0;
+    }
+    return OK;
+}
+
+/* The leaf itself is enrolled: it is its own anchor, so dates and purpose are all that is checked.
+ */
+static err judge_enrolled_leaf(const struct env *env, const struct claim *claim,
+                               const struct enrollment *enrollment, struct attest_judgement *ret)
+{
+    const uint8_t *leaf = ret->identity.leaf_sha256_;
+    bool is_primary, is_secondary = false;
+    enum crypto_path path;
+
+    TRY(is_enrolled_leaf(env, leaf, enrollment->x509_primary, &is_primary));
+    if (!is_primary) {
+        TRY(is_enrolled_leaf(env, leaf, enrollment->x509_secondary, &is_secondary));
+    }
+    if (!is_primary && !is_secondary) {
+        ret->verdict = VERDICT(CERTIFICATE_MISMATCH);
+        return OK;
+    }
+    path = check_path(env, claim, claim->chain[0], &(struct attest_trust){ 0 }, &ret->why);
+    ret->verdict = refuse(reason_of_path(path));
+    return OK;
+}
+
+err attest_x509_judge(const struct env *env, const struct claim *claim,
+                      const struct enrollment *enrollment, const struct attest_trust *trust,
+                      struct attest_judgement *ret)
+{
+    uint8_t leaf_sha256[CRYPTO_SHA256_LEN];
+
+    *ret = (struct attest_judgement){ .verdict = VERDICT(CLIENT_CERTIFICATE_MISSING),
+                                      .is_match = true };
+    if (claim->n_chain == 0) {
+        return OK;
+    }
+    TRY(crypto_x509_sha256(claim->chain[0], leaf_sha256));
+    if (enrollment->x509_source == X509_SOURCE_CLIENT) {
+        memcpy(ret->identity.leaf_sha256_, leaf_sha256, sizeof leaf_sha256);
+        TRY(judge_enrolled_leaf(env, claim, enrollment, ret));
+    } else {
+        judge_by_anchors(env, claim, trust, ret);
+        memcpy(ret->identity.leaf_sha256_, leaf_sha256, sizeof leaf_sha256);
+    }
+    ret->identity.has_leaf_ = true;
+    return OK;
+}

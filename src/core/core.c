@@ -1,0 +1,411 @@
+/* core/core.c: what a device may ask: register, poll, look up; and explain, which asks for it.
+ * Reading and judging run on the caller's thread over one snapshot; what changes is one short write
+ * transaction. Whether evidence is good is attest/'s, which enrollment decides core/search.c's,
+ * which hub core/allocate.c's. */
+#include "core/core.h"
+
+#include <assert.h>
+
+#include "core/decision.h"
+#include "core/reading.h"
+#include "core/registration.h"
+#include "store/decision.h"
+#include "util/base64.h"
+#include "util/hex.h"
+
+/* Texts of one registration, made before its transaction. */
+struct fresh_names {
+    struct span operation_id, etag, thumbprint;
+};
+
+struct registering {
+    const struct env *env;
+    const struct claim *claim;
+    placement_fn place;
+    const struct core_reading *reading;
+    struct fresh_names names;
+    struct span leaf_sha256;
+    size_t arena_mark; /* what lies behind belongs to one run of the transaction */
+    struct decision decision;
+    /* Results. */
+    struct verdict verdict;
+    struct registration registration;
+};
+
+static bool is_disabled(struct verdict v)
+{
+    return v.reason == REASON_ENROLLMENT_DISABLED;
+}
+
+/* The decision on what was read, complete for a refusal. */
+static err describe(const struct env *env, const struct claim *claim,
+                    const struct core_reading *reading, struct decision *ret_decision)
+{
+    core_decision_begin(env, claim, reading->id_scope, reading->registration_key, ret_decision);
+    TRY(core_decision_certificates(env, claim->chain, claim->n_chain, ret_decision));
+    return core_decision_found(env, &reading->found, ret_decision);
+}
+
+/* operation ID "5.<16 hex>.<guid>", ETag base64 of a quoted GUID (reference dps-device-api.md 2.3),
+ * thumbprint upper-case hex. */
+static err make_names(const struct env *env, struct span leaf_sha256, struct fresh_names *ret)
+{
+    uint8_t random[8 + 2 * GUID_BYTES];
+    uint8_t quoted[GUID_TEXT_LEN + 2];
+    struct buf etag = buf_over(quoted, sizeof quoted);
+    struct buf out = arena_buf(env->arena);
+
+    env->random(random, sizeof random);
+    buf_add_str(&out, "5.");
+    hex_encode_lower(span_of(random, 8), &out);
+    buf_add_u8(&out, '.');
+    guid_format(random + 8, &out);
+    TRY(arena_buf_end(env->arena, &out, &ret->operation_id));
+
+    buf_add_u8(&etag, '"');
+    guid_format(random + 8 + GUID_BYTES, &etag);
+    buf_add_u8(&etag, '"');
+    out = arena_buf(env->arena);
+    base64_encode(buf_span(&etag), &out);
+    TRY(arena_buf_end(env->arena, &out, &ret->etag));
+
+    if (span_is_absent(leaf_sha256)) {
+        ret->thumbprint = SPAN_NONE;
+        return OK;
+    }
+    out = arena_buf(env->arena);
+    hex_encode_upper(leaf_sha256, &out);
+    return arena_buf_end(env->arena, &out, &ret->thumbprint);
+}
+
+/* What every outcome of a register has in common. */
+static struct registration renewed(const struct registering *g, const struct registration *was,
+                                   bool existed)
+{
+    const struct enrollment *e = &g->reading->found.enrollment;
+
+    return (struct registration){
+        .id_scope = g->reading->id_scope,
+        .key = g->reading->registration_key,
+        .id = existed ? was->id : g->claim->registration_id,
+        .enrollment_kind = e->kind,
+        .enrollment = e->key,
+        .attestation = e->attestation,
+        .leaf_sha256 = g->leaf_sha256,
+        .operation_id = g->names.operation_id,
+        .etag = g->names.etag,
+        .created_ms = existed ? was->created_ms : g->env->now_ms,
+        .updated_ms = g->env->now_ms,
+    };
+}
+
+static err place_device(const struct registering *g, struct store_tx *tx,
+                        const struct registration *r, enum reason *ret_reason)
+{
+    const struct enrollment *e = attest_identity_enrollment(&g->reading->found.identity);
+    struct placement p = {
+        .hub = r->assigned_hub,
+        .device_id = r->device_id,
+        .auth = DEVICE_AUTH_SELF_SIGNED,
+        .primary_thumbprint = g->names.thumbprint,
+        .secondary_thumbprint = g->names.thumbprint,
+        .iot_edge = e->iot_edge,
+        .initial_twin = e->initial_twin,
+        /* Reference iothub-service-api.md 12: also when the hub stays the same. */
+        .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
+    };
+    err result = g->place(g->env, tx, &p);
+
+    /* A link or a record may outlive the hub. */
+    if (err_is(result, ERR_NOT_FOUND)) {
+        *ret_reason = REASON_HUB_NOT_FOUND;
+        return OK;
+    }
+    *ret_reason = REASON_GRANTED;
+    return result;
+}
+
+static void fail(struct registration *r, enum reason reason)
+{
+    r->status = REGISTRATION_FAILED;
+    r->substatus = SUBSTATUS_NONE;
+    r->assigned_hub = r->device_id = SPAN_NONE;
+    r->error_code = reason_info(reason)->error_code;
+    r->error_message = span_str(reason_info(reason)->message);
+}
+
+/* Gives the device its hub. A hub it has already keeps it, under the device ID it has there; moved
+ * to another hub it starts there from the initial twin. */
+static err assign(struct registering *g, struct store_tx *tx, const struct registration *was,
+                  struct registration *r, enum reason *ret_reason)
+{
+    bool was_assigned = was->status == REGISTRATION_ASSIGNED;
+    enum reason reason;
+
+    reason = core_reading_allocate(g->reading, was_assigned ? was->assigned_hub : SPAN_NONE,
+                                   &r->assigned_hub);
+    if (reason == REASON_GRANTED) {
+        bool is_same = was_assigned && span_eq(was->assigned_hub, r->assigned_hub);
+
+        r->device_id = is_same ? was->device_id : core_reading_device_id(g->reading, g->claim);
+        r->status = REGISTRATION_ASSIGNED;
+        r->substatus = SUBSTATUS_INITIAL_ASSIGNMENT;
+        if (was_assigned) {
+            r->substatus = is_same ? was->substatus : SUBSTATUS_DEVICE_DATA_RESET;
+        }
+        TRY(place_device(g, tx, r, &reason));
+    }
+    if (reason != REASON_GRANTED) {
+        fail(r, reason);
+    }
+    *ret_reason = reason;
+    return OK;
+}
+
+/* Has another register, or the operator, changed the record since it was read? */
+static bool is_overtaken(const struct registering *g, const struct registration *now, bool exists)
+{
+    const struct core_reading *seen = g->reading;
+
+    return exists != seen->has_registration ||
+           (exists && !span_eq(now->operation_id, seen->registration.operation_id));
+}
+
+static err commit(struct store_tx *tx, void *arg)
+{
+    struct registering *g = arg;
+    struct decision d = g->decision;
+    struct registration was = { .id_scope = g->reading->id_scope,
+                                .key = g->reading->registration_key };
+    struct registration r;
+    bool existed;
+
+    g->env->arena->used = g->arena_mark;
+    g->verdict = g->reading->found.verdict;
+    TRY(store_find(tx, &KIND_REGISTRATION, &was, g->env->arena, &was, &existed));
+    if (is_overtaken(g, &was, existed)) {
+        g->verdict = VERDICT(REGISTRATION_CONFLICT);
+        d.reason = g->verdict.reason;
+        return store_decision_put(tx, &d);
+    }
+    r = renewed(g, &was, existed);
+    if (is_disabled(g->verdict)) {
+        r.status = REGISTRATION_DISABLED;
+    } else {
+        TRY(assign(g, tx, &was, &r, &d.reason));
+    }
+    core_registration_move(&was, &r);
+    TRY(store_put(tx, &KIND_REGISTRATION, &r));
+    d.hub = r.assigned_hub;
+    d.device_id = r.device_id;
+    g->registration = r;
+    return store_decision_put(tx, &d);
+}
+
+/* SHA-256 of the leaf that proved genuine, for an identity or for a disabled enrollment's record.
+ */
+static err genuine_leaf(const struct env *env, const struct claim *claim,
+                        const struct core_found *found, struct span *ret_sha256)
+{
+    uint8_t *digest;
+
+    if (verdict_is_granted(found->verdict)) {
+        *ret_sha256 = attest_identity_leaf(&found->identity);
+        return OK;
+    }
+    *ret_sha256 = SPAN_NONE;
+    if (claim->n_chain > 0) {
+        digest = arena_alloc(env->arena, CRYPTO_SHA256_LEN);
+        if (digest == NULL) {
+            return ERR(NOMEM);
+        }
+        TRY(crypto_x509_sha256(claim->chain[0], digest));
+        *ret_sha256 = span_of(digest, CRYPTO_SHA256_LEN);
+    }
+    return OK;
+}
+
+static err refuse(const struct env *env, const struct decision *d, struct verdict verdict,
+                  struct core_outcome *ret_outcome)
+{
+    TRY(store_decision_write(env->store, d));
+    *ret_outcome = (struct core_outcome){ .verdict = verdict };
+    return OK;
+}
+
+err core_register(const struct env *env, const struct claim *claim, placement_fn place,
+                  struct core_outcome *ret_outcome)
+{
+    struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
+    struct registering g = { .env = env, .claim = claim, .place = place, .reading = reading };
+
+    assert(claim->operation == OPERATION_REGISTER);
+    if (reading == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(core_reading_run(env, claim, reading));
+    TRY(describe(env, claim, reading, &g.decision));
+    if (!verdict_is_granted(reading->found.verdict) && !is_disabled(reading->found.verdict)) {
+        return refuse(env, &g.decision, reading->found.verdict, ret_outcome);
+    }
+    TRY(genuine_leaf(env, claim, &reading->found, &g.leaf_sha256));
+    TRY(make_names(env, g.leaf_sha256, &g.names));
+    g.arena_mark = env->arena->used;
+    TRY(store_write(env->store, commit, &g));
+    *ret_outcome = (struct core_outcome){
+        .verdict = g.verdict,
+        .has_registration = g.verdict.reason != REASON_REGISTRATION_CONFLICT,
+        .registration = g.registration,
+    };
+    return OK;
+}
+
+/* Is this the evidence that registered? */
+static err is_registered_leaf(const struct claim *claim, const struct registration *r, bool *ret_is)
+{
+    uint8_t leaf[CRYPTO_SHA256_LEN];
+
+    *ret_is = false;
+    if (claim->n_chain > 0 && !span_is_absent(r->leaf_sha256)) {
+        TRY(crypto_x509_sha256(claim->chain[0], leaf));
+        *ret_is = span_eq(span_of(leaf, sizeof leaf), r->leaf_sha256);
+    }
+    return OK;
+}
+
+/* Reference dps-device-api.md 2: an operation is its registration's latest, or unknown. */
+static err judge_poll(const struct claim *claim, const struct core_reading *reading, bool has_scope,
+                      struct verdict *ret_verdict)
+{
+    bool is_same_leaf;
+
+    *ret_verdict = VERDICT(GRANTED);
+    if (!model_is_registration_id(claim->registration_id)) {
+        *ret_verdict = VERDICT(REGISTRATION_ID_INVALID);
+    } else if (claim->n_chain == 0) {
+        *ret_verdict = VERDICT(CLIENT_CERTIFICATE_MISSING);
+    } else if (!has_scope) {
+        *ret_verdict = VERDICT(SCOPE_UNKNOWN);
+    } else if (!reading->has_registration) {
+        *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
+    } else {
+        TRY(is_registered_leaf(claim, &reading->registration, &is_same_leaf));
+        if (!is_same_leaf) {
+            *ret_verdict = VERDICT(CERTIFICATE_MISMATCH);
+        } else if (!span_eq(claim->operation_id, reading->registration.operation_id)) {
+            *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
+        }
+    }
+    return OK;
+}
+
+err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome)
+{
+    struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
+    struct verdict verdict;
+    struct decision d;
+    bool has_scope;
+
+    assert(claim->operation == OPERATION_STATUS);
+    if (reading == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(core_reading_registration(env, claim, reading, &has_scope));
+    TRY(judge_poll(claim, reading, has_scope, &verdict));
+    if (!verdict_is_granted(verdict)) {
+        core_decision_begin(env, claim, reading->id_scope, reading->registration_key, &d);
+        TRY(core_decision_certificates(env, claim->chain, claim->n_chain, &d));
+        d.reason = verdict.reason;
+        return refuse(env, &d, verdict, ret_outcome);
+    }
+    *ret_outcome = (struct core_outcome){ .verdict = verdict,
+                                          .has_registration = true,
+                                          .registration = reading->registration };
+    return OK;
+}
+
+/* A disabled enrollment's device is told so, whatever it was before. */
+static void show_disabled(struct registration *r)
+{
+    r->status = REGISTRATION_DISABLED;
+    r->substatus = SUBSTATUS_NONE;
+    r->assigned_hub = r->device_id = SPAN_NONE;
+    r->error_code = 0;
+    r->error_message = SPAN_NONE;
+}
+
+err core_lookup(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome)
+{
+    struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
+    struct core_outcome outcome = { 0 };
+    struct decision d;
+
+    assert(claim->operation == OPERATION_LOOKUP);
+    if (reading == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(core_reading_run(env, claim, reading));
+    outcome.verdict = reading->found.verdict;
+    outcome.has_registration = reading->has_registration;
+    outcome.registration = reading->registration;
+    if (verdict_is_granted(outcome.verdict) && !reading->has_registration) {
+        outcome.verdict = VERDICT(REGISTRATION_NOT_FOUND);
+    }
+    if (is_disabled(outcome.verdict)) {
+        show_disabled(&outcome.registration);
+    }
+    TRY(describe(env, claim, reading, &d));
+    d.reason = outcome.verdict.reason;
+    d.hub = outcome.registration.assigned_hub;
+    d.device_id = outcome.registration.device_id;
+    TRY(store_decision_write(env->store, &d));
+    *ret_outcome = outcome;
+    return OK;
+}
+
+static err common_name(const struct env *env, const struct crypto_cert *cert, struct span *ret_name)
+{
+    struct buf out = arena_buf(env->arena);
+    err e = crypto_x509_common_name(cert, &out);
+
+    if (err_is(e, ERR_NOT_FOUND) || err_is(e, ERR_MALFORMED)) {
+        *ret_name = SPAN("");
+        return OK;
+    }
+    TRY(e);
+    return arena_buf_end(env->arena, &out, ret_name);
+}
+
+err core_explain(const struct env *env, struct span id_scope, struct crypto_cert *const *chain,
+                 size_t n_chain, struct decision *ret_decision)
+{
+    struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
+    struct claim claim = { .id_scope = id_scope,
+                           .operation = OPERATION_REGISTER,
+                           .transport = TRANSPORT_HTTP,
+                           .chain = chain,
+                           .n_chain = n_chain };
+    struct span current = SPAN_NONE;
+
+    if (reading == NULL) {
+        return ERR(NOMEM);
+    }
+    if (n_chain > 0) {
+        TRY(common_name(env, chain[0], &claim.registration_id));
+    }
+    TRY(core_reading_run(env, &claim, reading));
+    TRY(describe(env, &claim, reading, ret_decision));
+    ret_decision->tracking_id = SPAN_NONE;
+    if (verdict_is_granted(reading->found.verdict)) {
+        if (reading->has_registration && reading->registration.status == REGISTRATION_ASSIGNED) {
+            current = reading->registration.assigned_hub;
+        }
+        ret_decision->reason = core_reading_allocate(reading, current, &ret_decision->hub);
+    }
+    if (!span_is_absent(ret_decision->hub)) {
+        ret_decision->device_id = span_eq(ret_decision->hub, current)
+                                      ? reading->registration.device_id
+                                      : core_reading_device_id(reading, &claim);
+    }
+    return OK;
+}

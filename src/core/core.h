@@ -1,0 +1,38 @@
+/* core/core.h: provisioning: who may register, where the device goes, what became of it. No
+ * protocol, no backend, no clock. All functions may block on the store; run them on a worker. */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include "attest/attest.h"
+#include "model/placement.h"
+
+/* What a device is told. */
+struct core_outcome {
+    struct verdict verdict; /* refused: nothing else holds, except for ENROLLMENT_DISABLED */
+    bool has_registration;
+    struct registration registration; /* as stored, spans in the request's arena */
+};
+
+/* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision
+ * record in one transaction, and returns once that is durable. Granted: registration.operation_id
+ * is the operation to poll and .status is what the poll will find (ASSIGNED or FAILED); what is
+ * answered now is "assigning". ENROLLMENT_DISABLED: the registration is stored as DISABLED and
+ * given back. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full),
+ * ERR_IO. */
+err core_register(const struct env *env, const struct claim *claim, placement_fn place,
+                  struct core_outcome *ret_outcome);
+
+/* Polls an operation (OPERATION_STATUS). Only the evidence that registered may poll: the leaf is
+ * compared with the one stored, no path is checked again. */
+err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
+
+/* Status lookup (OPERATION_LOOKUP): attests as register does, changes nothing but the decision
+ * record. */
+err core_lookup(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
+
+/* What would happen to this certificate chain: the decision record of a dry run. id_scope folded;
+ * the registration ID is the leaf's CN. chain[0] is the leaf. Nothing is stored. */
+err core_explain(const struct env *env, struct span id_scope, struct crypto_cert *const *chain,
+                 size_t n_chain, struct decision *ret_decision);
+
+#endif

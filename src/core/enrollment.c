@@ -1,0 +1,284 @@
+/* core/enrollment.c: creating, replacing, deleting and reading enrollments. Knows the rules of
+ * reference dps-service-api.md 6 that are about meaning; JSON and headers are api/'s, registering
+ * is core/core.c's. */
+#include "core/enrollment.h"
+
+#include "core/anchor.h"
+#include "core/match.h"
+#include "core/rules.h"
+#include "model/limits.h"
+
+static const char *const slot_words[SLOTS] = { "primary", "secondary" };
+
+struct enrollment_work {
+    const struct env *env;
+    const struct core_enrollment_put *how;
+    const struct core_match *match;
+    struct enrollment *given; /* what the caller wants; not changed by the transaction */
+    struct enrollment e;      /* what is read or written */
+    bool is_found;
+    struct verdict verdict;
+};
+
+static struct span *slot_of(struct enrollment *e, size_t slot)
+{
+    return slot == SLOT_PRIMARY ? &e->x509_primary : &e->x509_secondary;
+}
+
+static err find(struct store_tx *tx, const struct env *env, const struct enrollment *key,
+                struct enrollment *ret_enrollment, bool *ret_found)
+{
+    return store_find(tx, &KIND_ENROLLMENT, key, env->arena, ret_enrollment, ret_found);
+}
+
+/* ---- put ---- */
+
+/* An empty slot that is to keep its certificate takes the stored one. */
+static void keep_slots(const struct core_enrollment_put *how, const struct enrollment *was,
+                       bool existed, struct enrollment *e)
+{
+    struct enrollment old = *was;
+
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (how->keep_slot[i] && span_is_absent(*slot_of(e, i)) && existed &&
+            old.x509_source == e->x509_source) {
+            *slot_of(e, i) = *slot_of(&old, i);
+        }
+    }
+}
+
+static err check_slots_filled(struct enrollment_work *w, struct enrollment *e)
+{
+    if (e->attestation == ATTESTATION_X509 && span_is_absent(e->x509_primary) &&
+        span_is_absent(e->x509_secondary)) {
+        return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                                 "attestation.x509: a certificate is missing");
+    }
+    return OK;
+}
+
+/* A signing certificate serves one group only. */
+static err check_signing(struct enrollment_work *w, struct store_tx *tx, struct span der,
+                         const char *slot)
+{
+    struct span other;
+
+    TRY(core_anchor_other_group(w->env, tx, w->e.id_scope, der, w->e.key, &other));
+    if (span_is_absent(other)) {
+        return OK;
+    }
+    return core_match_refuse(w->env, REASON_CERTIFICATE_IN_USE, &w->verdict,
+                             "signingCertificates.%s is used by enrollment group %.*s.", slot,
+                             SPAN_FMT(other));
+}
+
+static err check_reference(struct enrollment_work *w, struct store_tx *tx, struct span name,
+                           const char *slot)
+{
+    struct certificate c = { .id_scope = w->e.id_scope, .name = name };
+    bool is_found;
+
+    TRY(store_find(tx, &KIND_CERTIFICATE, &c, w->env->arena, &c, &is_found));
+    if (is_found) {
+        return OK;
+    }
+    return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                             "caReferences.%s: there is no certificate of this name.", slot);
+}
+
+/* What a slot must be, unless it stays as it was: an enrollment whose CA certificate is gone can
+ * still be disabled. */
+static err check_changed_slots(struct enrollment_work *w, struct store_tx *tx,
+                               struct enrollment *was)
+{
+    for (size_t i = 0; i < SLOTS && verdict_is_granted(w->verdict); i++) {
+        struct span now = *slot_of(&w->e, i);
+        bool is_same = was->x509_source == w->e.x509_source && span_eq(now, *slot_of(was, i));
+
+        if (span_is_absent(now) || is_same) {
+            continue;
+        }
+        if (w->e.x509_source == X509_SOURCE_SIGNING) {
+            TRY(check_signing(w, tx, now, slot_words[i]));
+        } else if (w->e.x509_source == X509_SOURCE_CA_REFERENCE) {
+            TRY(check_reference(w, tx, now, slot_words[i]));
+        }
+    }
+    return OK;
+}
+
+static err drop_index(const struct env *env, struct store_tx *tx, struct enrollment *e)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct span value = *slot_of(e, i);
+        struct core_anchor_owner owner = { e->id_scope, ANCHOR_OF_GROUP, e->key, (int64_t)i };
+        struct ca_reference ref = { e->id_scope, value, e->kind, e->key, (int64_t)i };
+
+        if (span_is_absent(value)) {
+            continue;
+        }
+        if (e->x509_source == X509_SOURCE_SIGNING) {
+            TRY(core_anchor_drop(env, tx, &owner, value));
+        } else if (e->x509_source == X509_SOURCE_CA_REFERENCE) {
+            TRY(store_delete(tx, &KIND_CA_REFERENCE, &ref));
+        }
+    }
+    return OK;
+}
+
+static err add_index(const struct env *env, struct store_tx *tx, struct enrollment *e)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct span value = *slot_of(e, i);
+        struct core_anchor_owner owner = { e->id_scope, ANCHOR_OF_GROUP, e->key, (int64_t)i };
+        struct ca_reference ref = { e->id_scope, value, e->kind, e->key, (int64_t)i };
+
+        if (span_is_absent(value)) {
+            continue;
+        }
+        if (e->x509_source == X509_SOURCE_SIGNING) {
+            TRY(core_anchor_add(env, tx, &owner, value));
+        } else if (e->x509_source == X509_SOURCE_CA_REFERENCE) {
+            TRY(store_put(tx, &KIND_CA_REFERENCE, &ref));
+        }
+    }
+    return OK;
+}
+
+static err put(struct store_tx *tx, void *arg)
+{
+    struct enrollment_work *w = arg;
+    struct enrollment was = { 0 };
+    bool existed;
+
+    w->e = *w->given;
+    TRY(find(tx, w->env, &w->e, &was, &existed));
+    w->verdict = (struct verdict){ .reason = core_match_put(w->match, existed, was.etag) };
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    keep_slots(w->how, &was, existed, &w->e);
+    TRY(check_slots_filled(w, &w->e));
+    TRY(check_changed_slots(w, tx, &was));
+    if (verdict_is_granted(w->verdict) && !span_eq(w->e.iot_hubs, was.iot_hubs)) {
+        TRY(core_rules_check_hubs(w->env, tx, &w->e, &w->verdict));
+    }
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    w->e.created_ms = existed ? was.created_ms : w->env->now_ms;
+    if (existed) {
+        TRY(drop_index(w->env, tx, &was));
+    }
+    TRY(add_index(w->env, tx, &w->e));
+    return store_put(tx, &KIND_ENROLLMENT, &w->e);
+}
+
+err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
+                        struct enrollment *e, struct verdict *ret_verdict)
+{
+    struct enrollment_work w = { .env = env, .how = how, .match = &how->match };
+    struct enrollment given = *e;
+    struct verdict verdict;
+
+    TRY(core_rules_check(env, e, &verdict));
+    if (!verdict_is_granted(verdict)) {
+        *ret_verdict = verdict;
+        return OK;
+    }
+    TRY(model_fold(env->arena, given.id, &given.key));
+    TRY(core_match_new_etag(env, &given.etag));
+    given.updated_ms = env->now_ms;
+    w.given = &given;
+    TRY(store_write(env->store, put, &w));
+    if (verdict_is_granted(w.verdict)) {
+        *e = w.e;
+    }
+    *ret_verdict = w.verdict;
+    return OK;
+}
+
+/* ---- delete, get, list ---- */
+
+static err drop(struct store_tx *tx, void *arg)
+{
+    struct enrollment_work *w = arg;
+
+    TRY(find(tx, w->env, &w->e, &w->e, &w->is_found));
+    w->verdict.reason = core_match_change(w->match, w->is_found, w->e.etag);
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    TRY(drop_index(w->env, tx, &w->e));
+    return store_delete(tx, &KIND_ENROLLMENT, &w->e);
+}
+
+err core_enrollment_delete(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                           struct span id, const struct core_match *match,
+                           struct verdict *ret_verdict)
+{
+    struct enrollment_work w = { .env = env,
+                                 .match = match,
+                                 .e = { .id_scope = id_scope, .kind = kind } };
+
+    TRY(model_fold(env->arena, id, &w.e.key));
+    TRY(store_write(env->store, drop, &w));
+    *ret_verdict = w.verdict;
+    return OK;
+}
+
+static err get(struct store_tx *tx, void *arg)
+{
+    struct enrollment_work *w = arg;
+
+    return find(tx, w->env, &w->e, &w->e, &w->is_found);
+}
+
+err core_enrollment_get(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                        struct span id, struct enrollment *ret_enrollment,
+                        struct verdict *ret_verdict)
+{
+    struct enrollment_work w = { .env = env, .e = { .id_scope = id_scope, .kind = kind } };
+
+    TRY(model_fold(env->arena, id, &w.e.key));
+    TRY(store_read(env->store, get, &w));
+    if (w.is_found) {
+        *ret_enrollment = w.e;
+    }
+    *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    return OK;
+}
+
+struct enrollment_page {
+    const struct env *env;
+    struct store_scan scan;
+    struct enrollment *rows;
+    size_t n;
+};
+
+static err read_page(struct store_tx *tx, void *arg)
+{
+    struct enrollment_page *p = arg;
+
+    return store_scan(tx, &KIND_ENROLLMENT, &p->scan, p->env->arena, &p->rows, &p->n);
+}
+
+err core_enrollment_list(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                         struct span after, size_t limit, struct enrollment **ret_rows,
+                         size_t *ret_n)
+{
+    struct enrollment prefix = { .id_scope = id_scope, .kind = kind };
+    struct enrollment behind = { .id_scope = id_scope, .kind = kind, .key = after };
+    struct enrollment_page p = {
+        .env = env,
+        .scan = { .prefix = &prefix,
+                  .n_prefix = 2,
+                  .after = span_is_absent(after) ? NULL : &behind,
+                  .limit = limit },
+    };
+
+    TRY(store_read(env->store, read_page, &p));
+    *ret_rows = p.rows;
+    *ret_n = p.n;
+    return OK;
+}

@@ -1,0 +1,63 @@
+/* core/enrollment.h: the operator's side of enrollments: rules, and the indexes that registration
+ * searches by (anchors, ca_references), kept in step in one transaction. */
+#ifndef CORE_ENROLLMENT_H
+#define CORE_ENROLLMENT_H
+
+#include "model/env.h"
+#include "model/reason.h"
+#include "model/records.h"
+
+struct store_tx;
+
+/* If-Match of reference dps-service-api.md 3, quotes and W/ already taken off. */
+struct core_match {
+    bool is_given;
+    bool is_any; /* "*" */
+    struct span etag;
+};
+
+/* Creates or replaces. *e is complete but for key, etag, created_ms, updated_ms, which are filled
+ * in. Certificates are DER already. An x509 slot that is absent while `keep_slot[i]` is set keeps
+ * the stored certificate (info-only PUT, reference 4.4). Refusals: FIELD_INVALID,
+ * CERTIFICATE_INVALID, CERTIFICATE_IN_USE (a signing certificate serves one group only),
+ * RESOURCE_EXISTS, ETAG_MISMATCH; detail says which member. */
+struct core_enrollment_put {
+    struct core_match match;
+    bool keep_slot[SLOTS];
+};
+err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
+                        struct enrollment *e, struct verdict *ret_verdict);
+/* RESOURCE_NOT_FOUND, ETAG_MISMATCH. Registrations stay. */
+err core_enrollment_delete(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                           struct span id, const struct core_match *match,
+                           struct verdict *ret_verdict);
+/* RESOURCE_NOT_FOUND. */
+err core_enrollment_get(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                        struct span id, struct enrollment *ret_enrollment,
+                        struct verdict *ret_verdict);
+/* A page in the order of folded IDs; after: folded ID to start behind, or absent. */
+err core_enrollment_list(const struct env *env, struct span id_scope, enum enrollment_kind kind,
+                         struct span after, size_t limit, struct enrollment **ret_rows,
+                         size_t *ret_n);
+
+/* Registrations for the operator. `group`: folded enrollment group ID, or absent for all of the
+ * scope. */
+err core_registration_get(const struct env *env, struct span id_scope, struct span id,
+                          struct registration *ret_registration, struct verdict *ret_verdict);
+err core_registration_delete(const struct env *env, struct span id_scope, struct span id,
+                             const struct core_match *match, struct verdict *ret_verdict);
+err core_registration_list(const struct env *env, struct span id_scope, struct span group,
+                           struct span after, size_t limit, struct registration **ret_rows,
+                           size_t *ret_n);
+
+/* Decision records. By tracking ID: RESOURCE_NOT_FOUND. Of a registration: newest first. Only those
+ * of id_scope. */
+err core_decision_get(const struct env *env, struct span id_scope, struct span tracking_id,
+                      struct decision_row *ret_row, struct verdict *ret_verdict);
+err core_decision_list(const struct env *env, struct span id_scope, struct span registration_id,
+                       size_t limit, struct decision_row **ret_rows, size_t *ret_n);
+/* Drops the oldest beyond LIMIT_DECISIONS_KEPT and LIMIT_DECISIONS_AGE_MS, at most `most` rows.
+ * Called now and then by front/. */
+err core_decision_prune(const struct env *env, size_t most, size_t *ret_dropped);
+
+#endif

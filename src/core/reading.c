@@ -1,0 +1,148 @@
+/* core/reading.c: the reads of one decision, on one snapshot. Few on purpose: a registration costs
+ * an instance, an individual enrollment that is not there, the anchors of one issuer, a group, its
+ * registration and the linked hubs. */
+#include "core/reading.h"
+
+#include "core/allocate.h"
+#include "model/limits.h"
+#include "json/json.h"
+
+struct reading_work {
+    const struct env *env;
+    const struct claim *claim;
+    struct core_reading *reading;
+    bool has_scope;
+};
+
+/* A key is never absent. */
+static err fold_key(const struct env *env, struct span text, struct span *ret_key)
+{
+    return model_fold(env->arena, span_is_absent(text) ? SPAN("") : text, ret_key);
+}
+
+static err fold_names(const struct env *env, const struct claim *claim, struct core_reading *r)
+{
+    TRY(fold_key(env, claim->id_scope, &r->id_scope));
+    return fold_key(env, claim->registration_id, &r->registration_key);
+}
+
+static err read_registration(struct reading_work *w, struct store_tx *tx)
+{
+    struct core_reading *r = w->reading;
+
+    r->registration = (struct registration){ .id_scope = r->id_scope, .key = r->registration_key };
+    return store_find(tx, &KIND_REGISTRATION, &r->registration, w->env->arena, &r->registration,
+                      &r->has_registration);
+}
+
+static err read_links(struct reading_work *w, struct store_tx *tx)
+{
+    struct linked_hub prefix = { .id_scope = w->reading->id_scope };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_PAGE };
+
+    return store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &w->reading->links,
+                      &w->reading->n_links);
+}
+
+static err read_all(struct store_tx *tx, void *arg)
+{
+    struct reading_work *w = arg;
+    struct core_reading *r = w->reading;
+
+    TRY(core_search(w->env, tx, w->claim, r->id_scope, r->registration_key, &r->found));
+    if (verdict_is_granted(r->found.verdict)) {
+        TRY(read_links(w, tx));
+        return read_registration(w, tx);
+    }
+    return r->found.verdict.reason == REASON_ENROLLMENT_DISABLED ? read_registration(w, tx) : OK;
+}
+
+/* iotHubs was checked when the enrollment was stored; what is no text now is passed over. */
+static err parse_wanted(const struct env *env, struct core_reading *r)
+{
+    AUTO(json) json *hubs = NULL;
+    size_t n;
+
+    if (span_is_absent(r->found.enrollment.iot_hubs)) {
+        return OK;
+    }
+    TRY(json_parse(r->found.enrollment.iot_hubs, LIMIT_JSON_DEPTH, &hubs));
+    n = json_array_len(hubs);
+    r->wanted = ARENA_ARRAY(env->arena, n + 1, struct span);
+    if (r->wanted == NULL) {
+        return ERR(NOMEM);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct span name = json_text(json_array_at(hubs, i));
+
+        if (!span_is_absent(name)) {
+            TRY(model_fold(env->arena, name, &r->wanted[r->n_wanted]));
+            r->n_wanted++;
+        }
+    }
+    return OK;
+}
+
+err core_reading_run(const struct env *env, const struct claim *claim,
+                     struct core_reading *ret_reading)
+{
+    struct reading_work w = { .env = env, .claim = claim, .reading = ret_reading };
+
+    *ret_reading = (struct core_reading){ 0 };
+    TRY(fold_names(env, claim, ret_reading));
+    TRY(store_read(env->store, read_all, &w));
+    return verdict_is_granted(ret_reading->found.verdict) ? parse_wanted(env, ret_reading) : OK;
+}
+
+static err read_registration_only(struct store_tx *tx, void *arg)
+{
+    struct reading_work *w = arg;
+    struct instance scope = { .id_scope = w->reading->id_scope };
+
+    TRY(read_registration(w, tx));
+    w->has_scope = w->reading->has_registration;
+    return w->has_scope
+               ? OK
+               : store_find(tx, &KIND_INSTANCE, &scope, w->env->arena, &scope, &w->has_scope);
+}
+
+err core_reading_registration(const struct env *env, const struct claim *claim,
+                              struct core_reading *ret_reading, bool *ret_has_scope)
+{
+    struct reading_work w = { .env = env, .claim = claim, .reading = ret_reading };
+
+    *ret_reading = (struct core_reading){ 0 };
+    TRY(fold_names(env, claim, ret_reading));
+    TRY(store_read(env->store, read_registration_only, &w));
+    *ret_has_scope = w.has_scope;
+    return OK;
+}
+
+enum reason core_reading_allocate(const struct core_reading *r, struct span current_hub,
+                                  struct span *ret_hub)
+{
+    const struct enrollment *e = &r->found.enrollment;
+    struct allocate_query q = {
+        .policy = e->allocation_policy != ALLOCATION_DEFAULT ? e->allocation_policy
+                                                             : r->found.instance.allocation_policy,
+        .links = r->links,
+        .n_links = r->n_links,
+        .wanted = r->wanted,
+        .n_wanted = r->n_wanted,
+        .registration_key = r->registration_key,
+        .current_hub = current_hub,
+        .keep_current = !e->update_hub_assignment,
+    };
+
+    return core_allocate(&q, ret_hub);
+}
+
+struct span core_reading_device_id(const struct core_reading *r, const struct claim *claim)
+{
+    const struct enrollment *e = &r->found.enrollment;
+
+    if (e->kind != ENROLLMENT_INDIVIDUAL) {
+        return claim->registration_id;
+    }
+    return span_is_absent(e->device_id) ? e->id : e->device_id;
+}

@@ -1,0 +1,34 @@
+/* core/reading.h: all that deciding on a claim needs to read, in one snapshot, and what follows
+ * from it. Inside core/ only. */
+#ifndef CORE_READING_H
+#define CORE_READING_H
+
+#include "core/search.h"
+
+struct core_reading {
+    struct span id_scope, registration_key; /* folded */
+    struct core_found found;
+    bool has_registration; /* below: read when the evidence is genuine */
+    struct registration registration;
+    struct linked_hub *links; /* when granted */
+    size_t n_links;
+    struct span *wanted; /* the enrollment's iotHubs, folded */
+    size_t n_wanted;
+};
+
+/* Runs the search and reads what it leads to. */
+err core_reading_run(const struct env *env, const struct claim *claim,
+                     struct core_reading *ret_reading);
+
+/* The registration ID's record alone, with or without any right to it; *ret_has_scope: is there
+ * such an instance? Told apart only when there is no record. */
+err core_reading_registration(const struct env *env, const struct claim *claim,
+                              struct core_reading *ret_reading, bool *ret_has_scope);
+
+/* Where the device goes, being at `current_hub` (or absent) now: as core_allocate. */
+enum reason core_reading_allocate(const struct core_reading *r, struct span current_hub,
+                                  struct span *ret_hub);
+/* The device ID it gets on its first assignment. */
+struct span core_reading_device_id(const struct core_reading *r, const struct claim *claim);
+
+#endif

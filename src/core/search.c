@@ -1,0 +1,206 @@
+/* core/search.c: the enrollment that decides on a claim: scope, individual enrollment, then the
+ * climb through issuers to groups. Knows where to look and in which order; whether evidence is good
+ * enough is attest/'s. */
+#include "core/search.h"
+
+#include "core/climb.h"
+#include "model/limits.h"
+
+static err find_instance(struct env const *env, struct store_tx *tx, struct span id_scope,
+                         struct core_found *f)
+{
+    struct instance key = { .id_scope = id_scope };
+    bool is_found = false;
+
+    if (id_scope.len > 0 && id_scope.len <= LIMIT_ID_SCOPE) {
+        TRY(store_find(tx, &KIND_INSTANCE, &key, env->arena, &f->instance, &is_found));
+    }
+    f->verdict = is_found ? VERDICT(GRANTED) : VERDICT(SCOPE_UNKNOWN);
+    return OK;
+}
+
+/* What must hold before any enrollment is looked at; the cheapest first. */
+static err check_claim(const struct env *env, struct store_tx *tx, const struct claim *claim,
+                       struct span id_scope, struct core_found *f)
+{
+    if (!model_is_registration_id(claim->registration_id)) {
+        f->verdict = VERDICT(REGISTRATION_ID_INVALID);
+        return OK;
+    }
+    TRY(attest_x509_precheck(env, claim, &f->verdict));
+    if (!verdict_is_granted(f->verdict)) {
+        return OK;
+    }
+    return find_instance(env, tx, id_scope, f);
+}
+
+static void decide(struct core_found *f, const struct enrollment *e,
+                   const struct attest_judgement *j)
+{
+    f->has_enrollment = true;
+    f->enrollment = *e;
+    f->verdict = j->verdict;
+    f->identity = j->identity;
+}
+
+/* The anchors of an individual enrollment that refers to uploaded CA certificates. None of them
+ * there: *ret_n 0. */
+static err referenced_anchors(struct core_climb *climb, const struct enrollment *e,
+                              struct attest_anchor ret_anchors[SLOTS], size_t *ret_n)
+{
+    const struct span names[SLOTS] = { e->x509_primary, e->x509_secondary };
+    size_t n = 0;
+
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct certificate c = { .id_scope = e->id_scope, .name = names[i] };
+        bool is_found = false;
+
+        if (!span_is_absent(names[i])) {
+            TRY(store_find(climb->tx, &KIND_CERTIFICATE, &c, climb->env->arena, &c, &is_found));
+        }
+        if (is_found) {
+            struct crypto_cert *cert;
+
+            TRY(core_climb_keep(climb, c.sha256, c.der, &cert));
+            ret_anchors[n++] = (struct attest_anchor){
+                .cert = cert,
+                .sha256 = c.sha256,
+                .usable = c.is_verified != 0,
+                .source = "CA reference",
+            };
+        }
+    }
+    *ret_n = n;
+    return OK;
+}
+
+static err judge_individual(struct core_climb *climb, const struct enrollment *e)
+{
+    struct attest_anchor anchors[SLOTS];
+    struct attest_trust trust = { .anchors = anchors };
+    struct attest_judgement j = { .verdict = VERDICT(CA_MISSING), .is_match = true };
+
+    if (e->attestation == ATTESTATION_X509 && e->x509_source == X509_SOURCE_CA_REFERENCE) {
+        TRY(referenced_anchors(climb, e, anchors, &trust.n_anchors));
+        if (trust.n_anchors == 0) {
+            decide(climb->found, e, &j);
+            return core_climb_consider(climb, "individual", e->id, &j);
+        }
+        TRY(core_climb_collect(climb));
+        trust.intermediates = climb->certs + 1;
+        trust.n_intermediates = climb->n_certs - 1;
+    }
+    TRY(attest_judge(climb->env, climb->claim, e, &trust, &j));
+    decide(climb->found, e, &j);
+    return core_climb_consider(climb, "individual", e->id, &j);
+}
+
+/* Disabled, granted, refused. */
+static int rank(const struct attest_judgement *j)
+{
+    if (j->verdict.reason == REASON_ENROLLMENT_DISABLED) {
+        return 3;
+    }
+    return verdict_is_granted(j->verdict) ? 2 : 1;
+}
+
+/* Judges one group by all its anchors of this level. */
+static err judge_group(struct core_climb *climb, size_t first, struct enrollment *e,
+                       struct attest_judgement *ret_judgement)
+{
+    struct attest_anchor *anchors =
+        ARENA_ARRAY(climb->env->arena, climb->n_candidates, struct attest_anchor);
+    struct attest_trust trust = { .anchors = anchors,
+                                  .intermediates = climb->certs + 1,
+                                  .n_intermediates = climb->n_certs - 1 };
+
+    if (anchors == NULL) {
+        return ERR(NOMEM);
+    }
+    for (size_t i = first; i < climb->n_candidates; i++) {
+        if (span_eq(climb->candidates[i].group, climb->candidates[first].group)) {
+            anchors[trust.n_anchors++] = climb->candidates[i].anchor;
+            climb->candidates[i].is_judged = true;
+        }
+    }
+    e->id_scope = climb->id_scope;
+    e->kind = ENROLLMENT_GROUP;
+    e->key = climb->candidates[first].group;
+    TRY(store_get(climb->tx, &KIND_ENROLLMENT, e, climb->env->arena, e));
+    TRY(attest_judge(climb->env, climb->claim, e, &trust, ret_judgement));
+    return core_climb_consider(climb, "group", e->id, ret_judgement);
+}
+
+/* A refusal without any match tells of the nearest miss: a forgery before an unknown issuer. */
+static void note_miss(struct core_found *f, enum reason reason)
+{
+    if (reason == REASON_CERTIFICATE_BAD_SIGNATURE) {
+        f->verdict = VERDICT(CERTIFICATE_BAD_SIGNATURE);
+    }
+}
+
+static err judge_level(struct core_climb *climb, bool *ret_is_decided)
+{
+    int best = 0;
+
+    for (size_t i = 0; i < climb->n_candidates; i++) {
+        struct enrollment e = { 0 };
+        struct attest_judgement j;
+
+        if (climb->candidates[i].is_judged) {
+            continue;
+        }
+        TRY(judge_group(climb, i, &e, &j));
+        if (!j.is_match) {
+            note_miss(climb->found, j.verdict.reason);
+        } else if (rank(&j) > best) {
+            best = rank(&j);
+            decide(climb->found, &e, &j);
+        }
+    }
+    *ret_is_decided = best > 0;
+    return OK;
+}
+
+static err search_groups(struct core_climb *climb)
+{
+    climb->found->verdict = VERDICT(ISSUER_UNKNOWN);
+    while (core_climb_may_rise(climb)) {
+        bool is_decided;
+
+        TRY(core_climb_rise(climb));
+        if (climb->has_lookalike) {
+            note_miss(climb->found, REASON_CERTIFICATE_BAD_SIGNATURE);
+        }
+        TRY(judge_level(climb, &is_decided));
+        if (is_decided) {
+            return OK;
+        }
+    }
+    if (climb->is_cut_short && climb->found->verdict.reason == REASON_ISSUER_UNKNOWN) {
+        climb->found->verdict = VERDICT(PATH_TOO_LONG);
+    }
+    return OK;
+}
+
+err core_search(const struct env *env, struct store_tx *tx, const struct claim *claim,
+                struct span id_scope, struct span registration_key, struct core_found *ret_found)
+{
+    AUTO(core_climb)
+    struct core_climb climb = {
+        .env = env, .tx = tx, .claim = claim, .id_scope = id_scope, .found = ret_found
+    };
+    struct enrollment e = { .id_scope = id_scope,
+                            .kind = ENROLLMENT_INDIVIDUAL,
+                            .key = registration_key };
+    bool is_found;
+
+    *ret_found = (struct core_found){ .verdict = VERDICT(GRANTED) };
+    TRY(check_claim(env, tx, claim, id_scope, ret_found));
+    if (!verdict_is_granted(ret_found->verdict)) {
+        return OK;
+    }
+    core_climb_start(&climb);
+    TRY(store_find(tx, &KIND_ENROLLMENT, &e, env->arena, &e, &is_found));
+    return is_found ? judge_individual(&climb, &e) : search_groups(&climb);
+}

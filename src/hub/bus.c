@@ -1,0 +1,195 @@
+/* hub/bus.c: the bus inside one process: a table of rings, one ring a bucket, under one lock, which
+ * is held for the time it takes to walk one ring (bus_events: to walk the listeners). Signals are
+ * handed to `tell` under the lock, so that nobody is told after bus_leave. */
+#include "hub/bus.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { N_BUCKETS = 1 << 16 };
+
+struct bus {
+    pthread_mutex_t lock;
+    uint64_t seed; /* strangers choose device IDs, so the table's order is not theirs to know */
+    size_t sessions;
+    struct bus_member *listeners;          /* ring of those without a device */
+    struct bus_member *buckets[N_BUCKETS]; /* rings of the others, by hub and device */
+};
+
+err bus_new(struct bus **ret_bus)
+{
+    struct bus *b = calloc(1, sizeof *b);
+
+    if (b == NULL) {
+        return ERR(NOMEM);
+    }
+    if (pthread_mutex_init(&b->lock, NULL) != 0) {
+        free(b);
+        return ERR(NOMEM);
+    }
+    b->seed = (uint64_t)(uintptr_t)b * 0x9e3779b97f4a7c15U;
+    *ret_bus = b;
+    return OK;
+}
+
+void bus_free(struct bus *b)
+{
+    if (b != NULL) {
+        (void)pthread_mutex_destroy(&b->lock);
+        free(b);
+    }
+}
+
+static void lock(struct bus *b)
+{
+    int result = pthread_mutex_lock(&b->lock);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static void unlock(struct bus *b)
+{
+    int result = pthread_mutex_unlock(&b->lock);
+
+    assert(result == 0);
+    (void)result;
+}
+
+/* FNV-1a, finished so that the low bits depend on all. */
+static struct bus_member **ring_of(struct bus *b, struct span hub, struct span device_id)
+{
+    uint64_t h = 0xcbf29ce484222325U ^ b->seed;
+
+    if (span_is_absent(device_id)) {
+        return &b->listeners;
+    }
+    for (size_t i = 0; i < hub.len; i++) {
+        h = (h ^ hub.data[i]) * 0x100000001b3U;
+    }
+    h = (h ^ 0xff) * 0x100000001b3U;
+    for (size_t i = 0; i < device_id.len; i++) {
+        h = (h ^ device_id.data[i]) * 0x100000001b3U;
+    }
+    h ^= h >> 32;
+    return &b->buckets[(h ^ h >> 16) % N_BUCKETS];
+}
+
+static bool is_of(const struct bus_member *m, struct span hub, struct span device_id)
+{
+    return span_eq(m->device_id, device_id) && span_eq(m->hub, hub);
+}
+
+/* The next of the ring, or NULL behind the last. */
+static struct bus_member *next_of(struct bus_member *m, const struct bus_member *head)
+{
+    return m->next_ == head ? NULL : m->next_;
+}
+
+void bus_join(struct bus *b, struct bus_member *m)
+{
+    struct bus_member **head;
+
+    lock(b);
+    m->is_session_ = false;
+    head = ring_of(b, m->hub, m->device_id);
+    if (*head == NULL) {
+        m->next_ = m->prev_ = m;
+        *head = m;
+    } else {
+        m->next_ = *head;
+        m->prev_ = (*head)->prev_;
+        m->prev_->next_ = m;
+        m->next_->prev_ = m;
+    }
+    unlock(b);
+}
+
+void bus_claim(struct bus *b, struct bus_member *m)
+{
+    struct bus_member *head;
+
+    lock(b);
+    assert(m->next_ != NULL && !span_is_absent(m->device_id));
+    head = *ring_of(b, m->hub, m->device_id);
+    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
+        if (x != m && x->is_session_ && is_of(x, m->hub, m->device_id)) {
+            x->is_session_ = false;
+            b->sessions--;
+            x->tell(x, BUS_TAKEN_OVER);
+        }
+    }
+    if (!m->is_session_) {
+        m->is_session_ = true;
+        b->sessions++;
+    }
+    unlock(b);
+}
+
+void bus_leave(struct bus *b, struct bus_member *m)
+{
+    lock(b);
+    if (m->next_ != NULL) {
+        struct bus_member **head = ring_of(b, m->hub, m->device_id);
+
+        if (m->is_session_) {
+            b->sessions--;
+        }
+        if (*head == m) {
+            *head = m->next_ == m ? NULL : m->next_;
+        }
+        m->prev_->next_ = m->next_;
+        m->next_->prev_ = m->prev_;
+        m->next_ = m->prev_ = NULL;
+        m->is_session_ = false;
+    }
+    unlock(b);
+}
+
+void bus_cut_off(struct bus *b, struct span hub, struct span device_id)
+{
+    struct bus_member *head;
+
+    lock(b);
+    head = *ring_of(b, hub, device_id);
+    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
+        if (is_of(x, hub, device_id)) {
+            x->tell(x, BUS_CUT_OFF);
+        }
+    }
+    unlock(b);
+}
+
+void bus_events(struct bus *b)
+{
+    lock(b);
+    for (struct bus_member *x = b->listeners; x != NULL; x = next_of(x, b->listeners)) {
+        x->tell(x, BUS_EVENTS);
+    }
+    unlock(b);
+}
+
+bool bus_is_connected(struct bus *b, struct span hub, struct span device_id)
+{
+    struct bus_member *head;
+    bool is_connected = false;
+
+    lock(b);
+    head = *ring_of(b, hub, device_id);
+    for (struct bus_member *x = head; x != NULL && !is_connected; x = next_of(x, head)) {
+        is_connected = x->is_session_ && is_of(x, hub, device_id);
+    }
+    unlock(b);
+    return is_connected;
+}
+
+size_t bus_sessions(struct bus *b)
+{
+    size_t n;
+
+    lock(b);
+    n = b->sessions;
+    unlock(b);
+    return n;
+}

@@ -1,0 +1,78 @@
+/* hub/hub.h: the hub's rules, without protocol: hubs, device identities, who may connect, what a
+ * telemetry message carries. May block on the store unless said otherwise. */
+#ifndef HUB_HUB_H
+#define HUB_HUB_H
+
+#include "crypto/x509.h"
+#include "model/placement.h"
+#include "model/reason.h"
+#include "store/sink.h"
+
+struct bus;
+
+/* Makes a hub with the policies iothubowner, service, device, registryRead and registryReadWrite
+ * (reference iothub-service-api.md 1), two random keys each. FIELD_INVALID, RESOURCE_EXISTS. */
+err hub_create(const struct env *env, struct span name, struct span host_name, struct hub *ret_hub,
+               struct verdict *ret_verdict);
+err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, bool *ret_found);
+err hub_list(const struct env *env, struct hub **ret_rows, size_t *ret_n);
+
+/* A placement_fn (model/placement.h). */
+err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p);
+
+/* DEVICE_NOT_FOUND. */
+err hub_device_get(const struct env *env, struct span hub, struct span device_id,
+                   struct device *ret_device, struct verdict *ret_verdict);
+err hub_device_list(const struct env *env, struct span hub, struct span after, size_t limit,
+                    struct device **ret_rows, size_t *ret_n);
+/* Enables or disables; a live session of a disabled device is cut off before this returns.
+ * if_match: etag number as text,
+ * "*" or absent (any). DEVICE_NOT_FOUND, ETAG_MISMATCH. */
+struct hub_device_status {
+    enum device_status status;
+    struct span reason; /* <= LIMIT_STATUS_REASON, or absent */
+    struct span if_match;
+};
+err hub_device_set_status(const struct env *env, struct bus *bus, struct span hub,
+                          struct span device_id, const struct hub_device_status *change,
+                          struct device *ret_device, struct verdict *ret_verdict);
+
+/* A device at the door. */
+struct hub_login {
+    struct span hub_host; /* as named in the user name */
+    struct span device_id, client_id;
+    struct crypto_cert *const *chain; /* leaf first */
+    size_t n_chain;
+    bool has_password; /* a token: not yet accepted */
+    enum transport transport;
+    struct span peer;
+};
+/* Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
+ * CLIENT_CERTIFICATE_MISSING, THUMBPRINT_MISMATCH, DEVICE_CREDENTIAL_UNSUPPORTED,
+ * CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID. A refusal leaves a decision record
+ * (OPERATION_CONNECT). */
+err hub_login(const struct env *env, const struct hub_login *login, struct device *ret_device,
+              struct verdict *ret_verdict);
+
+/* One application or system property of a message; key and value percent-decoded. */
+struct hub_property {
+    struct span name, value;
+};
+enum { HUB_PROPERTIES_MAX = 64 };
+
+struct hub_message {
+    struct span hub, device_id, generation_id; /* of the session */
+    struct hub_property
+        properties[HUB_PROPERTIES_MAX]; /* "$.mid", "$.ct", …, and application properties */
+    size_t n_properties;
+    struct span body;
+    bool is_will, retain;
+    int64_t now_ms;
+};
+/* Fills event (all but offset) with spans in `arena`: system properties under their downstream
+ * names, the stamps of reference iothub-device-api.md 6, unknown "$" keys dropped. Does not block.
+ * ERR_TOO_LARGE beyond LIMIT_TELEMETRY_MESSAGE; ERR_NOMEM. */
+err hub_message_event(const struct hub_message *m, struct arena *arena,
+                      struct sink_event *ret_event);
+
+#endif
