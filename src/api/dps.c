@@ -1,0 +1,137 @@
+/* api/dps.c: claim in, answer out. Knows what a device is told at which point of its registration
+ * (reference dps-device-api.md 2.4, 3.6); who may register is core's, spelling dps_json.c's. */
+#include "api/dps.h"
+
+#include "api/dps_json.h"
+#include "core/core.h"
+#include "hub/hub.h"
+#include "model/limits.h"
+
+static struct dps_reply refusal(struct verdict v)
+{
+    return (struct dps_reply){
+        .verdict = v,
+        .status = reason_info(v.reason)->http_status,
+    };
+}
+
+static err decide(const struct env *env, const struct claim *claim, struct core_outcome *ret)
+{
+    switch (claim->operation) {
+    case OPERATION_REGISTER:
+        return core_register(env, claim, hub_device_place, ret);
+    case OPERATION_STATUS:
+        return core_poll(env, claim, ret);
+    default:
+        return core_lookup(env, claim, ret);
+    }
+}
+
+/* A disabled enrollment answers at once and with a registrationState, whether or not one is stored:
+ * C# stops without it. */
+static void ensure_disabled_state(const struct env *env, const struct dps_request *request,
+                                  struct core_outcome *outcome)
+{
+    if (outcome->verdict.reason == REASON_ENROLLMENT_DISABLED && !outcome->has_registration) {
+        outcome->has_registration = true;
+        outcome->registration = (struct registration){
+            .id = request->registration_id,
+            .status = REGISTRATION_DISABLED,
+            .created_ms = env->now_ms,
+            .updated_ms = env->now_ms,
+        };
+    }
+}
+
+static err write_body(const struct env *env, const struct dps_request *request,
+                      const struct registration *r, struct dps_reply *reply)
+{
+    struct buf out = arena_buf(env->arena);
+    struct json_writer w = json_writer_over(&out);
+    bool is_disabled = r->status == REGISTRATION_DISABLED;
+
+    switch (request->operation) {
+    case OPERATION_REGISTER:
+        /* Never straight to "assigned": two SDKs insist on polling first. */
+        dps_json_write_operation(is_disabled ? SPAN("") : r->operation_id,
+                                 is_disabled ? r->status : REGISTRATION_ASSIGNING,
+                                 is_disabled ? r : NULL, &out);
+        reply->status = is_disabled ? 200 : 202;
+        break;
+    case OPERATION_STATUS:
+        dps_json_write_operation(request->operation_id, r->status, r, &out);
+        reply->status = r->status == REGISTRATION_ASSIGNING ? 202 : 200;
+        break;
+    default:
+        dps_json_write_result(r, NULL, &w);
+        reply->status = 200;
+    }
+    reply->retry_after_s = reply->status == 202 ? LIMIT_POLL_INTERVAL_S : 0;
+    return arena_buf_end(env->arena, &out, &reply->body);
+}
+
+/* For the log: why a registration failed, though its request was granted. */
+static struct verdict verdict_of(const struct core_outcome *outcome)
+{
+    const struct registration *r = &outcome->registration;
+    bool is_failed = outcome->has_registration && r->status == REGISTRATION_FAILED;
+
+    if (!is_failed || !verdict_is_granted(outcome->verdict)) {
+        return outcome->verdict;
+    }
+    return r->error_code == reason_info(REASON_HUB_NOT_FOUND)->error_code
+               ? VERDICT(HUB_NOT_FOUND)
+               : VERDICT(ALLOCATION_UNSUPPORTED);
+}
+
+/* A refusal that the wire knows as a state of the registration (200), not as an error. */
+static bool is_state(const struct core_outcome *outcome)
+{
+    return outcome->has_registration && reason_info(outcome->verdict.reason)->http_status == 200;
+}
+
+err dps_answer(const struct env *env, const struct peer *peer, const struct dps_request *request,
+               struct dps_reply *ret_reply)
+{
+    struct claim claim = {
+        .id_scope = request->id_scope,
+        .registration_id = request->registration_id,
+        .operation = request->operation,
+        .transport = peer->transport,
+        .peer = span_str(peer->address),
+        .chain = peer->chain,
+        .n_chain = peer->n_chain,
+        .token = request->token,
+        .operation_id = request->operation_id,
+    };
+    struct dps_json_body body = { 0 };
+    struct core_outcome outcome = { .verdict = VERDICT(GRANTED) };
+    struct dps_reply reply;
+    err e;
+
+    if (request->operation != OPERATION_STATUS) {
+        TRY(dps_json_parse_body(request->body, request->registration_id, env->arena, &body,
+                                &outcome.verdict));
+        claim.payload = body.payload;
+    }
+    if (verdict_is_granted(outcome.verdict) && peer->has_unreadable_chain) {
+        outcome.verdict = VERDICT(CERTIFICATE_UNREADABLE);
+    }
+    if (!verdict_is_granted(outcome.verdict)) {
+        *ret_reply = refusal(outcome.verdict);
+        return OK;
+    }
+    e = decide(env, &claim, &outcome);
+    if (err_is(e, ERR_BUSY)) {
+        *ret_reply = refusal(VERDICT(THROTTLED));
+        return OK;
+    }
+    TRY(e);
+    ensure_disabled_state(env, request, &outcome);
+    reply = refusal(verdict_of(&outcome));
+    if (is_state(&outcome)) {
+        TRY(write_body(env, request, &outcome.registration, &reply));
+    }
+    *ret_reply = reply;
+    return OK;
+}

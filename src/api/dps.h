@@ -1,0 +1,27 @@
+/* api/dps.h: one request of provisioning's device API from the claim to the answer, the same over
+ * every transport. */
+#ifndef API_DPS_H
+#define API_DPS_H
+
+#include "api/surface.h"
+
+struct dps_request {
+    enum operation operation;              /* REGISTER, STATUS or LOOKUP */
+    struct span id_scope, registration_id; /* as presented */
+    struct span token;                     /* shared access signature, or absent */
+    struct span operation_id;              /* STATUS */
+    struct span body;                      /* not looked at by STATUS */
+};
+
+struct dps_reply {
+    struct verdict verdict;
+    int status;        /* HTTP, or the {status} of a response topic */
+    struct span body;  /* JSON in the arena; absent: refused, the caller writes the error body */
+    int retry_after_s; /* 0: none; THROTTLED: the caller knows */
+};
+
+/* Decides; blocks on the store. Faults: those of core/, but ERR_BUSY, which is THROTTLED. */
+err dps_answer(const struct env *env, const struct peer *peer, const struct dps_request *request,
+               struct dps_reply *ret_reply);
+
+#endif

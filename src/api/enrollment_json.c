@@ -1,0 +1,451 @@
+/* api/enrollment_json.c: enrollments as the service API spells them. Names, types and what an old
+ * api-version does not know are settled here; what values may be together is core/'s. Members that
+ * nothing here acts on are kept as they came (`extra`), for a client that sends back what it got.
+ */
+#include "api/enrollment_json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "api/enrollment_x509.h"
+#include "model/limits.h"
+
+/* Members of later api-versions (reference dps-service-api.md 3, "version skew"). `until` empty:
+ * all later ones. */
+static const struct versioned {
+    const char *name;
+    const char *since, *until;
+} versioned[] = {
+    { "allocationPolicy", "2018-09-01", "" },
+    { "iotHubs", "2018-09-01", "" },
+    { "customAllocationDefinition", "2018-09-01", "" },
+    { "reprovisionPolicy", "2018-09-01", "" },
+    { "credentialPolicyName", "2025-07-01", "2025-07-01" },
+    { "namespaceName", "2026-11-01", "" },
+    { "certificateAuthorityName", "2026-11-01", "" },
+    { "certificatePolicyName", "2026-11-01", "" },
+    { "deviceTypeRefs", "2026-11-02", "" },
+};
+
+/* Acted on, or written by the service alone: these are not `extra`. */
+static const char *const own_members[] = {
+    "registrationId",     "enrollmentGroupId",      "deviceId",    "registrationState",
+    "attestation",        "capabilities",           "initialTwin", "provisioningStatus",
+    "reprovisionPolicy",  "allocationPolicy",       "iotHubs",     "etag",
+    "createdDateTimeUtc", "lastUpdatedDateTimeUtc",
+};
+
+struct decoding {
+    const struct env *env;
+    const struct enrollment_json_put *put;
+    json *document;
+    struct enrollment *e;
+    bool *keep_slot;
+    struct verdict verdict;
+};
+
+typedef err (*stage)(struct decoding *d);
+
+static bool is_given(const json *v)
+{
+    return v != NULL && !json_is_null(v);
+}
+
+static err refuse(struct decoding *d, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static err refuse(struct decoding *d, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    d->verdict = VERDICT(FIELD_INVALID);
+    return arena_copy(d->env->arena, span_str(text), &d->verdict.detail);
+}
+
+/* ERR_MALFORMED of a typed getter is a refusal with its words. */
+static err refuse_mistyped(struct decoding *d, err e)
+{
+    return err_is(e, ERR_MALFORMED) ? refuse(d, "%s.", err_detail()) : e;
+}
+
+/* The stored value stays: the member is not given, and this api-version does not know it. */
+static bool keeps_stored(const struct decoding *d, const char *name)
+{
+    struct span date = span_first(d->put->api_version, strlen("2018-04-01"));
+
+    if (d->put->stored == NULL || span_is_empty(date) || json_member(d->document, name) != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(versioned) / sizeof(versioned[0]); i++) {
+        const struct versioned *v = &versioned[i];
+
+        if (strcmp(v->name, name) == 0) {
+            return span_compare(date, span_str(v->since)) < 0 ||
+                   (v->until[0] != '\0' && span_compare(date, span_str(v->until)) > 0);
+        }
+    }
+    return false;
+}
+
+static err print_json(const struct env *env, const json *value, struct span *ret_text)
+{
+    struct buf out = arena_buf(env->arena);
+
+    TRY(json_print(value, &out));
+    return arena_buf_end(env->arena, &out, ret_text);
+}
+
+/* ---- one member after another ---- */
+
+static err read_id(struct decoding *d)
+{
+    bool is_group = d->put->kind == ENROLLMENT_GROUP;
+    const char *name = is_group ? "enrollmentGroupId" : "registrationId";
+    struct span id = SPAN_NONE;
+    struct span device_id = SPAN_NONE;
+    err e = json_get_text(d->document, name, &id);
+
+    if (err_is_ok(e) && !is_group) {
+        e = json_get_text(d->document, "deviceId", &device_id);
+    }
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (span_is_absent(id)) {
+        return refuse(d, "%s is missing.", name);
+    }
+    if (!span_is_absent(d->put->id) && !span_eq_nocase(id, d->put->id)) {
+        return refuse(d, "%s is not the ID in the path.", name);
+    }
+    if (is_group && (is_given(json_member(d->document, "registrationId")) ||
+                     is_given(json_member(d->document, "deviceId")))) {
+        return refuse(d, "registrationId and deviceId are not an enrollment group's members.");
+    }
+    TRY(arena_copy(d->env->arena, id, &d->e->id));
+    return arena_copy(d->env->arena, device_id, &d->e->device_id);
+}
+
+static err read_attestation(struct decoding *d)
+{
+    json *attestation = json_member(d->document, "attestation");
+    struct span word = SPAN_NONE;
+    json *x509 = json_member(attestation, "x509");
+    err e;
+
+    if (!json_is_object(attestation)) {
+        return refuse(d, "attestation is missing.");
+    }
+    e = json_get_text(attestation, "type", &word);
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (!model_parse_attestation(word, &d->e->attestation) ||
+        d->e->attestation == ATTESTATION_NONE) {
+        return refuse(d, "attestation.type is none of x509, symmetricKey, tpm.");
+    }
+    if (d->e->attestation != ATTESTATION_X509) {
+        return refuse(d, "attestation.type %s is not supported yet: use x509.",
+                      model_attestation_word(d->e->attestation));
+    }
+    if (!json_is_object(x509)) {
+        return refuse(d, "attestation.x509 is missing.");
+    }
+    return enrollment_x509_decode(d->env, x509, d->e, d->keep_slot, &d->verdict);
+}
+
+static err read_status(struct decoding *d)
+{
+    struct span word = SPAN("enabled");
+    err e = json_get_text(d->document, "provisioningStatus", &word);
+
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (!span_eq_nocase(word, SPAN("enabled")) && !span_eq_nocase(word, SPAN("disabled"))) {
+        return refuse(d, "provisioningStatus is neither enabled nor disabled.");
+    }
+    d->e->provisioning_status =
+        span_eq_nocase(word, SPAN("enabled")) ? PROVISIONING_ENABLED : PROVISIONING_DISABLED;
+    return OK;
+}
+
+static err read_object(struct decoding *d, const char *name, json **ret_object)
+{
+    *ret_object = json_member(d->document, name);
+    return is_given(*ret_object) && !json_is_object(*ret_object)
+               ? refuse(d, "%s is not an object.", name)
+               : OK;
+}
+
+static err read_policies(struct decoding *d)
+{
+    bool update = true;
+    bool migrate = true;
+    bool edge = false;
+    json *reprovision, *capabilities;
+    err e;
+
+    TRY(read_object(d, "reprovisionPolicy", &reprovision));
+    TRY(read_object(d, "capabilities", &capabilities));
+    if (keeps_stored(d, "reprovisionPolicy")) {
+        update = d->put->stored->update_hub_assignment != 0;
+        migrate = d->put->stored->migrate_device_data != 0;
+    }
+    e = json_get_bool(reprovision, "updateHubAssignment", &update);
+    if (err_is_ok(e)) {
+        e = json_get_bool(reprovision, "migrateDeviceData", &migrate);
+    }
+    if (err_is_ok(e)) {
+        e = json_get_bool(capabilities, "iotEdge", &edge);
+    }
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    d->e->update_hub_assignment = update;
+    d->e->migrate_device_data = migrate;
+    d->e->iot_edge = edge;
+    return OK;
+}
+
+static err read_allocation(struct decoding *d)
+{
+    struct span word = SPAN_NONE;
+    err e = json_get_text(d->document, "allocationPolicy", &word);
+
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (keeps_stored(d, "allocationPolicy")) {
+        d->e->allocation_policy = d->put->stored->allocation_policy;
+    } else if (!span_is_absent(word) && !model_parse_allocation(word, &d->e->allocation_policy)) {
+        return refuse(d, "allocationPolicy is none of hashed, geoLatency, static, custom.");
+    }
+    return OK;
+}
+
+static err read_hubs(struct decoding *d)
+{
+    json *hubs = json_member(d->document, "iotHubs");
+
+    if (keeps_stored(d, "iotHubs")) {
+        d->e->iot_hubs = d->put->stored->iot_hubs;
+        return OK;
+    }
+    if (!is_given(hubs) || (json_is_array(hubs) && json_array_len(hubs) == 0)) {
+        return OK;
+    }
+    if (!json_is_array(hubs)) {
+        return refuse(d, "iotHubs is not an array.");
+    }
+    for (size_t i = 0; i < json_array_len(hubs); i++) {
+        if (!model_is_host_name(json_text(json_array_at(hubs, i)))) {
+            return refuse(d, "iotHubs[%zu] is not a host name.", i);
+        }
+    }
+    return print_json(d->env, hubs, &d->e->iot_hubs);
+}
+
+static err read_twin(struct decoding *d)
+{
+    json *twin, *tags, *properties, *desired;
+
+    TRY(read_object(d, "initialTwin", &twin));
+    if (!verdict_is_granted(d->verdict) || !is_given(twin)) {
+        return OK;
+    }
+    tags = json_member(twin, "tags");
+    properties = json_member(twin, "properties");
+    desired = json_member(properties, "desired");
+    if ((is_given(tags) && !json_is_object(tags)) ||
+        (is_given(properties) && !json_is_object(properties)) ||
+        (is_given(desired) && !json_is_object(desired))) {
+        return refuse(d, "initialTwin is not {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
+    }
+    TRY(print_json(d->env, twin, &d->e->initial_twin));
+    return d->e->initial_twin.len > LIMIT_INITIAL_TWIN
+               ? refuse(d, "initialTwin is larger than %d bytes.", LIMIT_INITIAL_TWIN)
+               : OK;
+}
+
+static bool is_own(const char *name)
+{
+    for (size_t i = 0; i < sizeof(own_members) / sizeof(own_members[0]); i++) {
+        if (strcmp(own_members[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Members of `object` that are extra; with only_kept, those that the body leaves to the stored. */
+static err add_extra(struct decoding *d, json *object, bool only_kept, struct json_writer *w,
+                     size_t *n)
+{
+    for (struct json_iter it = json_first(object); it.name != NULL; json_next(&it)) {
+        if (is_own(it.name) || json_is_null(it.value) || (only_kept && !keeps_stored(d, it.name))) {
+            continue;
+        }
+        json_write_name(w, span_str(it.name));
+        TRY(json_print(it.value, w->out));
+        w->need_comma = true;
+        (*n)++;
+    }
+    return OK;
+}
+
+static err read_extra(struct decoding *d)
+{
+    AUTO(json) json *stored = NULL;
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
+    struct span text;
+    size_t n = 0;
+
+    if (d->put->stored != NULL && !span_is_absent(d->put->stored->extra)) {
+        TRY(json_parse(d->put->stored->extra, LIMIT_JSON_DEPTH, &stored));
+    }
+    out = arena_buf(d->env->arena);
+    json_write_begin_object(&w, NULL);
+    TRY(add_extra(d, d->document, false, &w, &n));
+    TRY(add_extra(d, stored, true, &w, &n));
+    json_write_end_object(&w);
+    TRY(arena_buf_end(d->env->arena, &out, &text));
+    if (text.len > LIMIT_EXTRA_MEMBERS) {
+        return refuse(d, "The members that are kept are larger than %d bytes together.",
+                      LIMIT_EXTRA_MEMBERS);
+    }
+    d->e->extra = n > 0 ? text : SPAN_NONE;
+    return OK;
+}
+
+err enrollment_json_decode(const struct env *env, const struct enrollment_json_put *put,
+                           json *document, struct enrollment *ret_enrollment,
+                           bool ret_keep_slot[SLOTS], struct verdict *ret_verdict)
+{
+    static const stage stages[] = {
+        read_id,         read_attestation, read_status, read_policies,
+        read_allocation, read_hubs,        read_twin,   read_extra,
+    };
+    struct enrollment e = { .id_scope = put->id_scope, .kind = put->kind };
+    struct decoding d = { .env = env,
+                          .put = put,
+                          .document = document,
+                          .e = &e,
+                          .keep_slot = ret_keep_slot,
+                          .verdict = VERDICT(GRANTED) };
+
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        TRY(stages[i](&d));
+        if (!verdict_is_granted(d.verdict)) {
+            *ret_verdict = d.verdict;
+            return OK;
+        }
+    }
+    *ret_enrollment = e;
+    *ret_verdict = d.verdict;
+    return OK;
+}
+
+/* ---- writing ---- */
+
+/* Enrollments' etags hold their quotes (reference 3). */
+static void write_etag(struct span etag, struct json_writer *w)
+{
+    uint8_t bytes[LIMIT_ETAG + 2];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+
+    buf_add_u8(&out, '"');
+    buf_add(&out, etag);
+    buf_add_u8(&out, '"');
+    json_write_text(w, "etag", buf_span(&out));
+}
+
+/* The members of a JSON object's text, without its braces. */
+static void write_members(struct span object_text, struct json_writer *w)
+{
+    if (object_text.len > strlen("{}")) {
+        json_write_raw_if(w, NULL, span_of(object_text.data + 1, object_text.len - 2));
+    }
+}
+
+static void write_policies(const struct enrollment *e, struct json_writer *w)
+{
+    const char *allocation = model_allocation_word(e->allocation_policy);
+
+    json_write_str(w, "provisioningStatus",
+                   e->provisioning_status == PROVISIONING_ENABLED ? "enabled" : "disabled");
+    json_write_begin_object(w, "reprovisionPolicy");
+    json_write_bool(w, "updateHubAssignment", e->update_hub_assignment != 0);
+    json_write_bool(w, "migrateDeviceData", e->migrate_device_data != 0);
+    json_write_end_object(w);
+    json_write_time(w, "createdDateTimeUtc", e->created_ms);
+    json_write_time(w, "lastUpdatedDateTimeUtc", e->updated_ms);
+    if (e->allocation_policy != ALLOCATION_DEFAULT && allocation != NULL) {
+        json_write_str(w, "allocationPolicy", allocation);
+    }
+    json_write_raw_if(w, "iotHubs", e->iot_hubs);
+}
+
+err enrollment_json_write_attestation(const struct env *env, const struct enrollment *e,
+                                      const char *name, struct json_writer *w)
+{
+    json_write_begin_object(w, name);
+    json_write_str(w, "type", model_attestation_word(e->attestation));
+    if (e->attestation == ATTESTATION_X509) {
+        TRY(enrollment_x509_write(env, e, "x509", w));
+    }
+    json_write_end_object(w);
+    return OK;
+}
+
+err enrollment_json_write(const struct env *env, const struct enrollment *e,
+                          const struct registration *registration, struct json_writer *w)
+{
+    bool is_group = e->kind == ENROLLMENT_GROUP;
+
+    json_write_begin_object(w, NULL);
+    json_write_text(w, is_group ? "enrollmentGroupId" : "registrationId", e->id);
+    json_write_text_if(w, "deviceId", e->device_id);
+    if (registration != NULL) {
+        enrollment_json_write_registration(registration, "registrationState", w);
+    }
+    TRY(enrollment_json_write_attestation(env, e, "attestation", w));
+    json_write_begin_object(w, "capabilities");
+    json_write_bool(w, "iotEdge", e->iot_edge != 0);
+    json_write_end_object(w);
+    json_write_raw_if(w, "initialTwin", e->initial_twin);
+    write_etag(e->etag, w);
+    write_policies(e, w);
+    write_members(e->extra, w);
+    json_write_end_object(w);
+    return OK;
+}
+
+void enrollment_json_write_registration(const struct registration *r, const char *name,
+                                        struct json_writer *w)
+{
+    bool is_assigned = r->status == REGISTRATION_ASSIGNED;
+
+    json_write_begin_object(w, name);
+    json_write_text(w, "registrationId", r->id);
+    json_write_time(w, "createdDateTimeUtc", r->created_ms);
+    if (is_assigned) {
+        json_write_text_if(w, "assignedHub", r->assigned_hub);
+        json_write_text_if(w, "deviceId", r->device_id);
+    }
+    json_write_str(w, "status", model_registration_status_word(r->status));
+    if (is_assigned && r->substatus != SUBSTATUS_NONE) {
+        json_write_str(w, "substatus", model_substatus_word(r->substatus));
+    }
+    if (r->error_code != 0) {
+        json_write_int(w, "errorCode", r->error_code);
+        json_write_text_if(w, "errorMessage", r->error_message);
+    }
+    json_write_time(w, "lastUpdatedDateTimeUtc", r->updated_ms);
+    json_write_text_if(w, "etag", r->etag);
+    json_write_raw_if(w, "payload", r->payload);
+    json_write_end_object(w);
+}

@@ -1,0 +1,426 @@
+/* api/hub_http_test.c: a hub's identities over the wire, and its events as a stream. */
+#include "api/http_wire_test.h"
+
+#define V "?api-version=2021-04-12"
+
+static struct wire w;
+
+struct place {
+    const char *device_id;
+    enum device_auth auth;
+    bool iot_edge;
+};
+
+static err place(struct store_tx *tx, void *arg)
+{
+    const struct place *p = arg;
+    struct placement placement = { .hub = SPAN(WIRE_HUB_HOST),
+                                   .device_id = span_str(p->device_id),
+                                   .auth = p->auth,
+                                   .primary_thumbprint = SPAN("AABB"),
+                                   .secondary_thumbprint = SPAN("AABB"),
+                                   .iot_edge = p->iot_edge };
+
+    return hub_device_place(&w.env, tx, &placement);
+}
+
+static void make_device(const char *device_id, bool iot_edge)
+{
+    struct place p = { device_id, DEVICE_AUTH_SELF_SIGNED, iot_edge };
+
+    arena_reset(&w.arena);
+    assert_true(err_is_ok(store_write(w.service.store, place, &p)));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    wire_open(&w);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    wire_close(&w);
+    return 0;
+}
+
+static struct wire_reply ask(const char *method, const char *target, const char *headers,
+                             const char *body)
+{
+    return wire_ask_as(&w, POLICY_OF_HUB, method, target, headers, body);
+}
+
+static void assert_has(const struct wire_reply *r, const char *part)
+{
+    if (strstr(r->body, part) == NULL) {
+        fail_msg("%s\nis not in\n%s", part, r->body);
+    }
+}
+
+static void test_an_identity_as_the_real_hub_prints_it(void **state)
+{
+    struct wire_reply r;
+    struct bus_member session = { .hub = SPAN(WIRE_HUB_HOST), .device_id = SPAN("d1") };
+
+    (void)state;
+    make_device("d1", false);
+    make_device("edge", true);
+    r = ask("GET", "/devices/d1" V, "", "");
+    assert_int_equal(r.status, 200);
+    assert_int_equal(strncmp(r.body, "{\"deviceId\":\"d1\",\"generationId\":\"", 32), 0);
+    assert_has(&r, "\",\"connectionState\":\"Disconnected\",\"status\":\"enabled\","
+                   "\"statusReason\":null,\"connectionStateUpdatedTime\":\"0001-01-01T00:00:00Z\","
+                   "\"statusUpdatedTime\":\"0001-01-01T00:00:00Z\","
+                   "\"lastActivityTime\":\"0001-01-01T00:00:00Z\",\"cloudToDeviceMessageCount\":0,"
+                   "\"capabilities\":{\"iotEdge\":false},\"authentication\":{\"symmetricKey\":"
+                   "{\"primaryKey\":null,\"secondaryKey\":null},\"x509Thumbprint\":"
+                   "{\"primaryThumbprint\":\"AABB\",\"secondaryThumbprint\":\"AABB\"},"
+                   "\"type\":\"selfSigned\"}}");
+    assert_int_equal(wire_header(&r, "ETag")[0], '"');
+    r = ask("GET", "/Devices/edge/" V, "", "");
+    assert_has(&r, "\"deviceScope\":\"ms-azure-iot-edge://edge-");
+    bus_join(w.service.bus, &session);
+    bus_claim(w.service.bus, &session);
+    r = ask("GET", "/devices/d1" V, "", "");
+    assert_has(&r, "\"connectionState\":\"Connected\"");
+    bus_leave(w.service.bus, &session);
+    r = ask("GET", "/devices/D1" V, "", "");
+    assert_int_equal(r.status, 404);
+    assert_string_equal(wire_header(&r, "iothub-errorcode"), "DeviceNotFound");
+    assert_int_equal(strncmp(r.body, "{\"Message\":\"ErrorCode:DeviceNotFound;", 36), 0);
+}
+
+static void test_lists(void **state)
+{
+    struct wire_reply r = ask("GET", "/devices/" V, "", "");
+    char id[16];
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "[]");
+    for (int i = 0; i < 23; i++) {
+        (void)snprintf(id, sizeof(id), "d-%02d", i);
+        make_device(id, false);
+    }
+    r = ask("GET", "/devices" V, "", "");
+    for (const char *at = r.body; (at = strstr(at, "\"deviceId\":\"d-")) != NULL; at++) {
+        n++;
+    }
+    assert_int_equal(n, 23);
+    assert_int_equal(r.body[strlen(r.body) - 1], ']');
+    r = ask("GET", "/devices/" V "&top=9", "", "");
+    assert_has(&r, "\"deviceId\":\"d-08\"");
+    assert_null(strstr(r.body, "d-09"));
+    r = ask("GET", "/devices" V "&top=0", "", "");
+    assert_int_equal(r.status, 400);
+    r = ask("GET", "/devices" V "&top=x", "", "");
+    assert_int_equal(r.status, 400);
+    assert_string_equal(wire_header(&r, "iothub-errorcode"), "ArgumentInvalid");
+}
+
+static void test_status_is_changed_under_if_match(void **state)
+{
+    static const char off[] =
+        "{\"deviceId\":\"d1\",\"status\":\"disabled\",\"statusReason\":\"lost\"}";
+    static const struct {
+        const char *target, *if_match, *body; /* "$": the current etag */
+        int status;
+        const char *code;
+    } cases[] = {
+        { "/devices/d1" V, "", off, 409, "DeviceAlreadyExists" },
+        { "/devices/d9" V, "", "{\"deviceId\":\"d9\"}", 400, "ArgumentInvalid" },
+        { "/devices/d9" V, "*", "{\"deviceId\":\"d9\"}", 404, "DeviceNotFound" },
+        { "/devices/d1" V, "\"AAAA\"", off, 412, "PreconditionFailed" },
+        { "/devices/d1" V, "$", off, 200, NULL },
+        { "/devices/d1" V, "\"*\"", off, 200, NULL },
+        { "/devices/d1" V, "*", "{\"deviceId\":\"d2\"}", 400, "ArgumentInvalid" },
+        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"status\":\"on\"}", 400, "ArgumentInvalid" },
+        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"capabilities\":{\"iotEdge\":true}}", 400,
+          "ArgumentInvalid" },
+        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"authentication\":{\"type\":\"sas\"}}", 400,
+          "ArgumentInvalid" },
+        { "/devices/d1" V, "*",
+          "{\"deviceId\":\"d1\",\"authentication\":{\"type\":\"selfSigned\",\"x509Thumbprint\":"
+          "{\"primaryThumbprint\":\"CC\"}}}",
+          400, "ArgumentInvalid" },
+        { "/devices/d1" V, "*", "[]", 400, "ArgumentInvalid" },
+    };
+    char etag[128], header[256], *body;
+    struct wire_reply r;
+
+    (void)state;
+    make_device("d1", false);
+    r = ask("GET", "/devices/d1" V, "", "");
+    (void)snprintf(etag, sizeof(etag), "%s", wire_header(&r, "ETag"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool is_etag = strcmp(cases[i].if_match, "$") == 0;
+
+        print_message("%s %s\n", cases[i].if_match, cases[i].body);
+        (void)snprintf(header, sizeof(header), "%s%s%s", cases[i].if_match[0] ? "If-Match: " : "",
+                       is_etag ? etag : cases[i].if_match, cases[i].if_match[0] ? "\r\n" : "");
+        r = ask("PUT", cases[i].target, header, cases[i].body);
+        assert_int_equal(r.status, cases[i].status);
+        if (cases[i].code != NULL) {
+            assert_string_equal(wire_header(&r, "iothub-errorcode"), cases[i].code);
+        }
+    }
+    r = ask("GET", "/devices/d1" V, "", "");
+    assert_has(&r, "\"status\":\"disabled\",\"statusReason\":\"lost\"");
+    assert_has(&r, "\"statusUpdatedTime\":\"2030-03-17T17:46:40.0000000Z\"");
+    /* What was got can be put back with another status. */
+    body = strdup(r.body);
+    assert_non_null(body);
+    memcpy(strstr(body, "disabled"), "enabled\"", 8);
+    memmove(strstr(body, "enabled\"") + 8, strstr(body, "enabled\"") + 9,
+            strlen(strstr(body, "enabled\"") + 9) + 1);
+    r = ask("PUT", "/devices/d1" V, "If-Match: \"*\"\r\n", body);
+    assert_int_equal(r.status, 200);
+    assert_has(&r, "\"status\":\"enabled\"");
+    free(body);
+}
+
+static void test_tokens_and_rights(void **state)
+{
+    static const struct {
+        const char *policy, *method, *target;
+        int status;
+    } cases[] = {
+        { "registryRead", "GET", "/devices/d1" V, 200 },
+        { "registryReadWrite", "GET", "/devices/d1" V, 200 },
+        { "service", "GET", "/devices/d1" V, 401 },
+        { "device", "GET", "/devices" V, 401 },
+        { "registryRead", "PUT", "/devices/d1" V, 401 },
+        { "registryReadWrite", "PUT", "/devices/d1" V, 400 },
+        { "registryRead", "GET", "/messages/events", 401 },
+    };
+    struct wire_reply r;
+
+    (void)state;
+    make_device("d1", false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        r = wire_ask_by(&w, POLICY_OF_HUB, cases[i].policy, cases[i].method, cases[i].target, "",
+                        "");
+        print_message("%s %s %s\n", cases[i].policy, cases[i].method, cases[i].target);
+        assert_int_equal(r.status, cases[i].status);
+    }
+    r = wire_ask(&w, "GET", "/devices/d1" V, "", "");
+    assert_int_equal(r.status, 401);
+    assert_string_equal(wire_header(&r, "iothub-errorcode"), "IotHubNotFound");
+    r = ask("GET", "/devices/d1", "", "");
+    assert_int_equal(r.status, 400);
+    assert_string_equal(wire_header(&r, "iothub-errorcode"), "InvalidProtocolVersion");
+}
+
+/* ---- events ---- */
+
+static void on_done(struct sink_append *a, err result)
+{
+    assert_true(err_is_ok(result));
+    *(atomic_bool *)(void *)(a + 1) = true;
+}
+
+/* Appends and waits; then signals as the sink's listener does. */
+static void append(const char *hub, const char *device_id, struct span body)
+{
+    struct {
+        struct sink_append append;
+        atomic_bool is_done;
+    } a = { .append = { .event = { .hub = span_str(hub),
+                                   .device_id = span_str(device_id),
+                                   .enqueued_ms = w.now_ms,
+                                   .properties = SPAN("{\"system\":{\"message-id\":\"m\"},"
+                                                      "\"application\":{\"k\":\"v\"}}"),
+                                   .body = body },
+                        .done = on_done } };
+
+    assert_true(err_is_ok(sink_append(w.service.sink, &a.append)));
+    while (!atomic_load(&a.is_done)) {
+    }
+    wire_now = &w;
+    bus_events(w.service.bus);
+    wire_signal(&w);
+}
+
+/* Takes one chunk off the wire; NULL when there is none. */
+static char *take_chunk(void)
+{
+    static char chunk[2 * 1024 * 1024];
+    char *data;
+    unsigned long len;
+
+    if (w.out.len == 0) {
+        return NULL;
+    }
+    w.out.data[w.out.len] = '\0';
+    len = strtoul((char *)w.out.data, &data, 16);
+    assert_int_equal(strncmp(data, "\r\n", 2), 0);
+    data += 2;
+    assert_true(len > 0 && len < sizeof(chunk));
+    memcpy(chunk, data, len);
+    chunk[len] = '\0';
+    assert_int_equal(strncmp(data + len, "\r\n", 2), 0);
+    buf_consume(&w.out, (size_t)(data + len + 2 - (char *)w.out.data));
+    return chunk;
+}
+
+static void open_stream(const char *target, const char *headers)
+{
+    struct wire_reply r;
+
+    wire_disconnect(&w);
+    wire_connect(&w);
+    r = ask("GET", target, headers, "");
+    assert_int_equal(r.status, 200);
+    assert_string_equal(wire_header(&r, "Content-Type"), "text/event-stream");
+    assert_string_equal(wire_header(&r, "Transfer-Encoding"), "chunked");
+    assert_null(wire_header(&r, "Content-Length"));
+    wire_pump(&w);
+}
+
+static void test_events_arrive_as_they_come(void **state)
+{
+    char *chunk;
+    size_t n_tasks;
+
+    (void)state;
+    append(WIRE_HUB_HOST, "d1", SPAN("before"));
+    open_stream("/messages/events", "");
+    assert_null(take_chunk());
+    append(WIRE_HUB_HOST, "d1", SPAN("hot \"1\"\n"));
+    chunk = take_chunk();
+    assert_non_null(chunk);
+    assert_string_equal(chunk, "id: 2\nevent: telemetry\ndata: {\"offset\":2,\"deviceId\":\"d1\","
+                               "\"enqueuedTimeUtc\":\"2030-03-17T17:46:40.0000000Z\","
+                               "\"systemProperties\":{\"message-id\":\"m\"},"
+                               "\"applicationProperties\":{\"k\":\"v\"},"
+                               "\"body\":\"hot \\\"1\\\"\\n\"}\n\n");
+    assert_null(take_chunk());
+    append(WIRE_HUB_HOST, "d1", SPAN("\xff\x00"));
+    assert_non_null(strstr(take_chunk(), "\"bodyBase64\":\"/wA=\"}"));
+    append("other.hub", "d1", SPAN("not ours"));
+    assert_null(take_chunk());
+    /* What the client sends meanwhile is passed over. */
+    wire_send(&w, SPAN("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_null(take_chunk());
+    assert_int_equal(w.in_len, 0);
+    /* Silence. */
+    wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS - 1);
+    assert_null(take_chunk());
+    wire_pass_ms(&w, 1);
+    assert_string_equal(take_chunk(), ":\n\n");
+    wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS);
+    assert_string_equal(take_chunk(), ":\n\n");
+    /* A reader that takes nothing holds up nobody, and is asked no page. */
+    append(WIRE_HUB_HOST, "d1", SPAN("one"));
+    n_tasks = w.n_tasks;
+    append(WIRE_HUB_HOST, "d1", SPAN("two"));
+    append(WIRE_HUB_HOST, "d1", SPAN("three"));
+    assert_int_equal(w.n_tasks, n_tasks);
+    assert_non_null(strstr(take_chunk(), "\"body\":\"one\""));
+    wire_pump(&w);
+    chunk = take_chunk();
+    assert_non_null(strstr(chunk, "\"body\":\"two\""));
+    assert_non_null(strstr(chunk, "\"body\":\"three\""));
+    /* Gone: no signal reaches it any more. */
+    wire_disconnect(&w);
+    w.told = 0;
+    bus_events(w.service.bus);
+    assert_int_equal(w.told, 0);
+    wire_connect(&w);
+}
+
+static void test_where_a_stream_begins(void **state)
+{
+    static const struct {
+        const char *target, *headers;
+        const char *first; /* body, or NULL */
+    } cases[] = {
+        { "/messages/events?from=start", "", "\"1\"" },
+        { "/messages/events?from=now", "", NULL },
+        { "/messages/events?from=1", "", "\"2\"" },
+        { "/messages/events?from=start", "Last-Event-ID: 2\r\n", "\"3\"" },
+        { "/messages/events?from=99", "", NULL },
+        { "/messages/events?from=start&device=d2", "", "\"2\"" },
+        { "/messages/events?from=start&device=d3", "", NULL },
+    };
+    struct wire_reply r;
+
+    (void)state;
+    append(WIRE_HUB_HOST, "d1", SPAN("1"));
+    append(WIRE_HUB_HOST, "d2", SPAN("2"));
+    append(WIRE_HUB_HOST, "d1", SPAN("3"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *chunk, *body;
+
+        print_message("%s %s\n", cases[i].target, cases[i].headers);
+        open_stream(cases[i].target, cases[i].headers);
+        chunk = take_chunk();
+        assert_true((chunk == NULL) == (cases[i].first == NULL));
+        if (chunk != NULL) {
+            body = strstr(chunk, "\"body\":");
+            assert_non_null(body);
+            assert_int_equal(strncmp(body + strlen("\"body\":"), cases[i].first, 3), 0);
+        }
+    }
+    wire_disconnect(&w);
+    wire_connect(&w);
+    r = ask("GET", "/messages/events?from=yesterday", "", "");
+    assert_int_equal(r.status, 400);
+}
+
+static void test_a_long_log_comes_in_pages(void **state)
+{
+    static char body[200 * 1024];
+    size_t seen = 0;
+    char *chunk;
+
+    (void)state;
+    memset(body, 1, sizeof(body)); /* six characters each in JSON */
+    for (int i = 0; i < 8; i++) {
+        append(WIRE_HUB_HOST, "d1", span_of(body, sizeof(body)));
+    }
+    for (int i = 0; i < LIMIT_EVENTS_PAGE + 50; i++) {
+        append(WIRE_HUB_HOST, "d1", SPAN("x"));
+    }
+    open_stream("/messages/events?from=start", "");
+    while ((chunk = take_chunk()) != NULL) {
+        for (const char *at = chunk; (at = strstr(at, "event: telemetry")) != NULL; at++) {
+            seen++;
+        }
+        wire_pump(&w);
+    }
+    assert_int_equal(seen, 8 + LIMIT_EVENTS_PAGE + 50);
+}
+
+static void test_no_room_for_a_page_is_tried_again(void **state)
+{
+    (void)state;
+    open_stream("/messages/events", "");
+    w.is_full = true;
+    append(WIRE_HUB_HOST, "d1", SPAN("x"));
+    assert_null(take_chunk());
+    w.is_full = false;
+    wire_pass_ms(&w, 1000);
+    assert_non_null(strstr(take_chunk(), "\"body\":\"x\""));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_identity_as_the_real_hub_prints_it),
+        TEST(test_lists),
+        TEST(test_status_is_changed_under_if_match),
+        TEST(test_tokens_and_rights),
+        TEST(test_events_arrive_as_they_come),
+        TEST(test_where_a_stream_begins),
+        TEST(test_a_long_log_comes_in_pages),
+        TEST(test_no_room_for_a_page_is_tried_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

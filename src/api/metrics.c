@@ -1,0 +1,152 @@
+/* api/metrics.c: counters, and the page that shows them (Prometheus text format 0.0.4). All are
+ * relaxed: a page is a glance, not a snapshot. */
+#include "api/metrics.h"
+
+#include "store/store.h"
+
+static const char *const surfaces[METRICS_SURFACES] = {
+    "dps-mqtt", "dps-http", "service", "manage", "hub-mqtt", "hub-http", "ops", "other",
+};
+
+/* Upper bounds, µs; the last bucket has none. */
+static const uint64_t bounds_us[METRICS_LATENCY_BUCKETS] = {
+    500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000, 5000000,
+};
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    (void)atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static uint64_t get(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static size_t surface_index(const char *name)
+{
+    for (size_t i = 0; i < METRICS_SURFACES - 1 && name != NULL; i++) {
+        if (strcmp(surfaces[i], name) == 0) {
+            return i;
+        }
+    }
+    return METRICS_SURFACES - 1;
+}
+
+void metrics_request(struct metrics *m, const struct access_note *note, uint64_t latency_us)
+{
+    size_t bucket = 0;
+    int reason =
+        note->reason >= 0 && note->reason < REASON_COUNT ? (int)note->reason : (int)REASON_INTERNAL;
+
+    add(&m->requests[surface_index(note->surface)][reason], 1);
+    while (bucket < METRICS_LATENCY_BUCKETS && latency_us > bounds_us[bucket]) {
+        bucket++;
+    }
+    add(&m->latency[bucket], 1);
+    add(&m->latency_sum_us, latency_us);
+    add(&m->latency_count, 1);
+}
+
+/* ---- the page ---- */
+
+static void print_head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void print_value(struct buf *out, const char *name, const char *type, const char *help,
+                        uint64_t value)
+{
+    print_head(out, name, type, help);
+    buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static void print_requests(struct metrics *m, struct buf *out)
+{
+    print_head(out, "berth_requests_total", "counter", "Requests by surface and how they ended.");
+    for (size_t s = 0; s < METRICS_SURFACES; s++) {
+        for (int r = 0; r < REASON_COUNT; r++) {
+            uint64_t n = get(&m->requests[s][r]);
+
+            if (n > 0) {
+                buf_printf(out, "berth_requests_total{surface=\"%s\",reason=\"%s\"} %llu\n",
+                           surfaces[s], reason_info((enum reason)r)->token, (unsigned long long)n);
+            }
+        }
+    }
+}
+
+static void print_latency(struct metrics *m, struct buf *out)
+{
+    static const char name[] = "berth_request_duration_seconds";
+    uint64_t sum = 0;
+
+    print_head(out, name, "histogram", "From the whole request to its answer.");
+    for (size_t i = 0; i < METRICS_LATENCY_BUCKETS; i++) {
+        sum += get(&m->latency[i]);
+        buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, (double)bounds_us[i] / 1e6,
+                   (unsigned long long)sum);
+    }
+    sum += get(&m->latency[METRICS_LATENCY_BUCKETS]);
+    buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)sum);
+    buf_printf(out, "%s_sum %.6f\n", name, (double)get(&m->latency_sum_us) / 1e6);
+    buf_printf(out, "%s_count %llu\n", name, (unsigned long long)sum);
+}
+
+static void print_connections(struct metrics *m, struct buf *out)
+{
+    print_value(out, "berth_connections_accepted_total", "counter", "Connections accepted.",
+                get(&m->connections_accepted));
+    print_value(out, "berth_connections_open", "gauge", "Connections open now.",
+                get(&m->connections_open));
+    print_value(out, "berth_handshakes_ok_total", "counter", "TLS handshakes completed.",
+                get(&m->handshakes_ok));
+    print_value(out, "berth_handshakes_failed_total", "counter", "TLS handshakes that failed.",
+                get(&m->handshakes_failed));
+    print_value(out, "berth_handshakes_in_flight", "gauge", "TLS handshakes under way.",
+                get(&m->handshakes_in_flight));
+    print_value(out, "berth_timeouts_total", "counter", "Connections closed at a deadline.",
+                get(&m->timeouts));
+    print_value(out, "berth_tasks_in_flight", "gauge", "Requests with a worker or the sink.",
+                get(&m->tasks_in_flight));
+    print_value(out, "berth_throttled_total", "counter", "Requests refused for want of room.",
+                get(&m->throttled));
+}
+
+static void print_storage(const struct service *service, struct buf *out)
+{
+    struct store_stats stats;
+    int64_t offset = 0;
+
+    store_stats(service->store, &stats);
+    print_value(out, "berth_store_writes_total", "counter", "Write transactions.", stats.writes);
+    print_value(out, "berth_store_batches_total", "counter",
+                "Commits that made them durable: writes by batches is the group size.",
+                stats.batches);
+    print_value(out, "berth_store_write_backlog", "gauge", "Writes waiting for the writer.",
+                store_write_backlog(service->store));
+    if (err_is_ok(sink_last_offset(service->sink, &offset))) {
+        print_value(out, "berth_telemetry_last_offset", "gauge",
+                    "Highest durable offset of the telemetry log.", (uint64_t)offset);
+    }
+    print_value(out, "berth_hub_sessions", "gauge", "Devices connected to hubs of this process.",
+                bus_sessions(service->bus));
+}
+
+void metrics_print(const struct service *service, struct buf *out)
+{
+    struct metrics *m = service->metrics;
+
+    print_head(out, "berth_build_info", "gauge", "The version that runs.");
+    buf_printf(out, "berth_build_info{version=\"%s\"} 1\n",
+               service->version != NULL ? service->version : "");
+    print_connections(m, out);
+    print_requests(m, out);
+    print_latency(m, out);
+    print_value(out, "berth_telemetry_events_total", "counter", "Telemetry events accepted.",
+                get(&m->telemetry_events));
+    print_value(out, "berth_telemetry_bytes_total", "counter", "Bytes of their bodies.",
+                get(&m->telemetry_bytes));
+    print_storage(service, out);
+}

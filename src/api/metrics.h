@@ -1,0 +1,28 @@
+/* api/metrics.h: counters for /metrics (Prometheus text format 0.0.4). Lock-free; written by all
+ * threads. */
+#ifndef API_METRICS_H
+#define API_METRICS_H
+
+#include <stdatomic.h>
+
+#include "api/surface.h"
+
+enum { METRICS_LATENCY_BUCKETS = 12, METRICS_SURFACES = 8 };
+
+struct metrics {
+    _Atomic uint64_t connections_accepted, connections_open;
+    _Atomic uint64_t handshakes_ok, handshakes_failed, handshakes_in_flight;
+    _Atomic uint64_t timeouts; /* connections closed at a deadline */
+    _Atomic uint64_t telemetry_events, telemetry_bytes;
+    _Atomic uint64_t tasks_in_flight, throttled;
+    _Atomic uint64_t requests[METRICS_SURFACES][REASON_COUNT]; /* by surface and how they ended */
+    _Atomic uint64_t latency[METRICS_LATENCY_BUCKETS + 1];     /* whole request to answer */
+    _Atomic uint64_t latency_sum_us, latency_count;
+};
+
+/* Counts a finished request by its note. latency_us: from the whole request to its answer. */
+void metrics_request(struct metrics *m, const struct access_note *note, uint64_t latency_us);
+/* The page. Reads store, sink and bus figures too. */
+void metrics_print(const struct service *service, struct buf *out);
+
+#endif

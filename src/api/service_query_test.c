@@ -1,0 +1,193 @@
+/* api/service_query_test.c: lists of the service API page by page, the query texts that clients
+ * send, and bulk. */
+#include "api/query_text.h"
+#include "api/service_wire_test.h"
+
+static void test_lists_page_by_page(void **state)
+{
+    char token[256] = "", header[512], target[64], id[16];
+    struct wire_reply r;
+    size_t pages = 0;
+    size_t seen = 0;
+
+    (void)state;
+    for (int i = 0; i < 25; i++) {
+        (void)snprintf(id, sizeof(id), "D-%02d", i);
+        (void)snprintf(target, sizeof(target), "/enrollments/%s" V, id);
+        r = ask("PUT", target, "", individual(id, pem, ""));
+        assert_int_equal(r.status, 200);
+    }
+    do {
+        const char *next;
+
+        (void)snprintf(header, sizeof(header), "x-ms-max-item-count: 10\r\n%s%s%s",
+                       token[0] ? "x-ms-continuation: " : "", token, token[0] ? "\r\n" : "");
+        r = ask("POST", "/enrollments/query" V, header,
+                "{\"query\":\"SELECT * FROM enrollments\"}");
+        assert_int_equal(r.status, 200);
+        assert_string_equal(wire_header(&r, "x-ms-item-type"), "Enrollment");
+        next = wire_header(&r, "x-ms-continuation");
+        (void)snprintf(token, sizeof(token), "%s", next ? next : "");
+        for (const char *at = r.body; (at = strstr(at, "\"registrationId\":")) != NULL; at++) {
+            (void)snprintf(id, sizeof(id), "D-%02zu", seen++);
+            assert_memory_equal(at + strlen("\"registrationId\":\""), id, strlen(id));
+        }
+        pages++;
+    } while (token[0] != '\0');
+    assert_int_equal(seen, 25);
+    assert_int_equal(pages, 3);
+    /* A page that ends with the last row has no continuation. */
+    r = ask("POST", "/enrollments/query" V, "x-ms-max-item-count: 25\r\n", "");
+    assert_null(wire_header(&r, "x-ms-continuation"));
+    r = ask("POST", "/enrollments/query" V, "x-ms-max-item-count: 24\r\n", "");
+    assert_string_equal(wire_header(&r, "x-ms-continuation"), "ZC0yMw==");
+    r = ask("POST", "/enrollments/query" V, "x-ms-max-item-count: 0\r\n", "");
+    assert_null(wire_header(&r, "x-ms-continuation"));
+    r = ask("POST", "/enrollments/query" V, "x-ms-continuation: ZC0yNA==\r\n", "");
+    assert_string_equal(r.body, "[]");
+    r = ask("POST", "/enrollments/query" V, "x-ms-continuation: ???\r\n", "");
+    assert_int_equal(r.status, 400);
+    r = ask("POST", "/enrollments/query" V, "x-ms-max-item-count: -1\r\n", "");
+    assert_int_equal(r.status, 400);
+    r = ask("POST", "/enrollmentGroups/query" V, "", "{\"query\":\"*\"}");
+    assert_string_equal(wire_header(&r, "x-ms-item-type"), "EnrollmentGroup");
+    assert_string_equal(r.body, "[]");
+    r = ask("POST", "/registrations/g1/query" V, "", "");
+    assert_string_equal(wire_header(&r, "x-ms-item-type"), "DeviceRegistration");
+    assert_string_equal(r.body, "[]");
+}
+
+static void test_a_page_of_large_rows_is_shorter(void **state)
+{
+    static char more[70 * 1024], body_text[80 * 1024];
+    char id[16], target[64];
+    struct wire_reply r;
+    size_t rows = 0;
+
+    (void)state;
+    (void)snprintf(more, sizeof(more), ",\"optionalDeviceInformation\":{\"a\":\"%060000d\"}", 7);
+    for (int i = 0; i < 60; i++) {
+        struct buf body = buf_over(body_text, sizeof(body_text));
+
+        (void)snprintf(id, sizeof(id), "d-%02d", i);
+        (void)snprintf(target, sizeof(target), "/enrollments/%s" V, id);
+        buf_add_str(&body, individual(id, der64, ""));
+        body.len--; /* the closing brace */
+        buf_add_str(&body, more);
+        buf_add_u8(&body, '}');
+        r = ask("PUT", target, "", buf_cstr(&body));
+        assert_int_equal(r.status, 200);
+    }
+    r = ask("POST", "/enrollments/query" V, "x-ms-max-item-count: 1000\r\n", "");
+    assert_int_equal(r.status, 200);
+    for (const char *at = r.body; (at = strstr(at, "\"registrationId\":")) != NULL; at++) {
+        rows++;
+    }
+    assert_in_range(rows, 10, 59);
+    assert_int_equal(r.body[strlen(r.body) - 1], ']');
+    assert_non_null(wire_header(&r, "x-ms-continuation"));
+}
+
+static void test_query_texts(void **state)
+{
+    static const char *const names[] = { "enrollments", NULL };
+    static const struct {
+        const char *text;
+        size_t at; /* 0: understood */
+    } cases[] = {
+        { "", 0 },
+        { "  ", 0 },
+        { "*", 0 },
+        { "SELECT *", 0 },
+        { "select *", 0 },
+        { "SELECT * FROM enrollments", 0 },
+        { "select * from Enrollments;", 0 },
+        { " SELECT\t*\nFROM enrollments ; ", 0 },
+        { "SELECT *FROM enrollments", 0 },
+        { "SELECT * FROM enrollmentGroups", 15 },
+        { "SELECT * FROM", 14 },
+        { "SELECT", 7 },
+        { "SELECT registrationId", 8 },
+        { "* *", 3 },
+        { "SELECT * FROM enrollments WHERE a = 'b'", 27 },
+        { "SELECT * WHERE a = 'b'", 10 },
+        { "SELECT * FROM enrollments;;", 27 },
+        { "DELETE", 1 },
+    };
+    struct wire_reply r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t at = 0;
+
+        print_message("%s\n", cases[i].text);
+        assert_true(query_text_is_everything(span_str(cases[i].text), names, &at) ==
+                    (cases[i].at == 0));
+        assert_int_equal(at, cases[i].at);
+    }
+    r = ask("POST", "/enrollments/query" V, "",
+            "{\"query\":\"SELECT * FROM enrollments WHERE a = 'b'\"}");
+    assert_int_equal(r.status, 400);
+    assert_int_equal(w.task_note.reason, REASON_QUERY_UNSUPPORTED);
+    assert_has(&r, "At character 27");
+    r = ask("POST", "/enrollments/query" V, "", "{\"query\":7}");
+    assert_int_equal(r.status, 400);
+    r = ask("POST", "/registrations/g/query" V, "",
+            "{\"query\":\"select * from deviceRegistrations\"}");
+    assert_int_equal(r.status, 200);
+}
+
+static void test_bulk(void **state)
+{
+    char body[16384], first[4096], second[4096];
+    struct wire_reply r;
+
+    (void)state;
+    (void)snprintf(first, sizeof(first), "%s", individual("d1", der64, ""));
+    (void)snprintf(second, sizeof(second), "%s", individual("d2", der64, ""));
+    (void)snprintf(body, sizeof(body), "{\"mode\":\"create\",\"enrollments\":[%s,%s]}", first,
+                   second);
+    r = ask("POST", "/enrollments/" V, "", body);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "{\"errors\":[],\"isSuccessful\":true}");
+    (void)snprintf(body, sizeof(body),
+                   "{\"mode\":\"create\",\"enrollments\":[%s,{\"registrationId\":\"d3\"},7]}",
+                   first);
+    r = ask("POST", "/enrollments" V, "", body);
+    assert_int_equal(r.status, 200);
+    assert_has(&r, "{\"errors\":[{\"registrationId\":\"d1\",\"errorCode\":409201,");
+    assert_has(&r, "{\"registrationId\":\"d3\",\"errorCode\":400004,\"errorStatus\":"
+                   "\"attestation is missing.\"}");
+    assert_has(&r, "{\"registrationId\":\"\",\"errorCode\":400004,");
+    assert_has(&r, "\"isSuccessful\":false}");
+    (void)snprintf(body, sizeof(body), "{\"mode\":\"update\",\"enrollments\":[%s]}", first);
+    r = ask("POST", "/enrollments" V, "", body);
+    assert_string_equal(r.body, "{\"errors\":[],\"isSuccessful\":true}");
+    (void)snprintf(body, sizeof(body), "{\"mode\":\"updateIfMatchEtag\",\"enrollments\":[%s]}",
+                   individual("d1", der64, ",\"etag\":\"\\\"old\\\"\""));
+    r = ask("POST", "/enrollments" V, "", body);
+    assert_has(&r, "\"errorCode\":412001");
+    r = ask("POST", "/enrollments" V, "",
+            "{\"mode\":\"delete\",\"enrollments\":[{\"registrationId\":\"d1\"},"
+            "{\"registrationId\":\"d9\"}]}");
+    assert_has(&r, "{\"errors\":[{\"registrationId\":\"d9\",\"errorCode\":404201,");
+    r = ask("GET", "/enrollments/d1" V, "", "");
+    assert_int_equal(r.status, 404);
+    r = ask("POST", "/enrollments" V, "", "{\"mode\":\"all\",\"enrollments\":[]}");
+    assert_int_equal(r.status, 400);
+    r = ask("POST", "/enrollments" V, "",
+            "{\"mode\":\"delete\",\"enrollments\":[1,2,3,4,5,6,7,8,9,10,11]}");
+    assert_int_equal(r.status, 400);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_lists_page_by_page),
+        TEST(test_a_page_of_large_rows_is_shorter),
+        TEST(test_query_texts),
+        TEST(test_bulk),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

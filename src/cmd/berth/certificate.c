@@ -1,0 +1,160 @@
+/* cmd/berth/certificate.c: `berth certificate`: the CA certificates that enrollments may refer to
+ * (doc/wire/manage.md). */
+#include "cmd/berth/commands.h"
+#include "cmd/berth/http.h"
+#include "cmd/berth/issue.h"
+#include "cmd/berth/pem.h"
+#include "cmd/berth/view.h"
+#include "json/writer.h"
+
+static const struct view_column LIST[] = {
+    { "NAME", "name" },
+    { "VERIFIED", "properties.isVerified" },
+    { "SUBJECT", "properties.subject" },
+    { "EXPIRES", "properties.expiry" },
+    { "THUMBPRINT", "properties.thumbprint" },
+    { NULL, NULL },
+};
+
+static const struct view_column SHOW[] = {
+    { "name", "name" },
+    { "subject", "properties.subject" },
+    { "verified", "properties.isVerified" },
+    { "verification code", "properties.verificationCode" },
+    { "thumbprint", "properties.thumbprint" },
+    { "expires", "properties.expiry" },
+    { "created", "properties.created" },
+    { "updated", "properties.updated" },
+    { "etag", "etag" },
+    { NULL, NULL },
+};
+
+static struct http_request request(struct cli *cli, const char *method, const char *suffix)
+{
+    const char *name = berth_cli_text(cli, "certificate-name");
+
+    return (struct http_request){
+        .method = method,
+        .path = berth_cli_printf(cli, "/berth/v1/certificates/%s%s", berth_http_escape(cli, name),
+                                 suffix),
+        .if_match = berth_cli_text(cli, "etag"),
+        .what = berth_cli_printf(cli, "certificate '%s'", name),
+    };
+}
+
+static err send_and_show(struct cli *cli, const struct http_request *r)
+{
+    struct endpoint service;
+    json *document = NULL;
+
+    TRY(berth_cli_service(cli, &service));
+    TRY(berth_http_json(cli, &service, r, &document));
+    return berth_view_show(cli, SHOW, document);
+}
+
+err berth_certificate_create(struct cli *cli)
+{
+    struct http_request r = request(cli, "PUT", "");
+    struct span certificate;
+    struct json_writer w;
+    struct buf body;
+
+    TRY(berth_pem_read(cli, berth_cli_text(cli, "path"), &certificate));
+    body = arena_buf(&cli->arena);
+    w = json_writer_over(&body);
+    json_write_begin_object(&w, NULL);
+    json_write_begin_object(&w, "properties");
+    json_write_text(&w, "certificate", certificate);
+    json_write_bool(&w, "isVerified", berth_options_flag(&cli->options, "verified"));
+    json_write_end_object(&w);
+    json_write_end_object(&w);
+    TRY(arena_buf_end(&cli->arena, &body, &r.body));
+    return send_and_show(cli, &r);
+}
+
+err berth_certificate_list(struct cli *cli)
+{
+    struct http_request r = { .method = "GET",
+                              .path = "/berth/v1/certificates",
+                              .what = "certificates" };
+    struct endpoint service;
+    struct view_list list;
+    json *document = NULL;
+
+    TRY(berth_cli_service(cli, &service));
+    TRY(berth_http_json(cli, &service, &r, &document));
+    berth_view_begin(&list, cli, LIST);
+    TRY(berth_view_add(&list, json_member(document, "value")));
+    berth_view_end(&list, "certificates");
+    return OK;
+}
+
+err berth_certificate_show(struct cli *cli)
+{
+    struct http_request r = request(cli, "GET", "");
+
+    r.if_match = NULL;
+    return send_and_show(cli, &r);
+}
+
+err berth_certificate_delete(struct cli *cli)
+{
+    bool force = berth_options_flag(&cli->options, "force");
+    struct http_request r = request(cli, "DELETE", force ? "?force=true" : "");
+    struct endpoint service;
+    struct http_reply reply;
+
+    TRY(berth_cli_service(cli, &service));
+    return berth_http_send(cli, &service, &r, &reply);
+}
+
+err berth_certificate_generate_verification_code(struct cli *cli)
+{
+    struct http_request r = request(cli, "POST", "/generateVerificationCode");
+
+    return send_and_show(cli, &r);
+}
+
+/* Proof with the CA's key at hand: ask for a code, sign a certificate of that name. */
+static err make_proof(struct cli *cli, struct span *ret_certificate)
+{
+    struct http_request r = request(cli, "POST", "/generateVerificationCode");
+    struct endpoint service;
+    json *document = NULL;
+    const char *code;
+
+    TRY(berth_cli_service(cli, &service));
+    TRY(berth_http_json(cli, &service, &r, &document));
+    code = berth_cli_cstr(cli, berth_view_text(cli, document, "properties.verificationCode"));
+    return berth_issue_verification(cli, code, berth_cli_text(cli, "ca-cert"),
+                                    berth_cli_text(cli, "ca-key"), ret_certificate);
+}
+
+err berth_certificate_verify(struct cli *cli)
+{
+    struct http_request r = request(cli, "POST", "/verify");
+    const char *path = berth_cli_text(cli, "path");
+    bool has_key =
+        berth_options_has(&cli->options, "ca-key") && berth_options_has(&cli->options, "ca-cert");
+    struct span certificate;
+    struct json_writer w;
+    struct buf body;
+
+    if ((path != NULL) == has_key) {
+        return berth_cli_usage(cli, "give either --path FILE (the verification certificate) or "
+                                    "--ca-cert FILE with --ca-key FILE");
+    }
+    if (has_key) {
+        TRY(make_proof(cli, &certificate));
+        r.if_match = NULL; /* the code changed the ETag */
+    } else {
+        TRY(berth_pem_read(cli, path, &certificate));
+    }
+    body = arena_buf(&cli->arena);
+    w = json_writer_over(&body);
+    json_write_begin_object(&w, NULL);
+    json_write_text(&w, "certificate", certificate);
+    json_write_end_object(&w);
+    TRY(arena_buf_end(&cli->arena, &body, &r.body));
+    return send_and_show(cli, &r);
+}

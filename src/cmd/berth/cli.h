@@ -1,0 +1,86 @@
+/* cmd/berth/cli.h: what every command of `berth` is given: its options, where the servers are and
+ * how to log in, memory for as long as it runs, and how it ends. A command returns an err whose
+ * detail is one sentence for the user; main() prints it and makes the exit status of its code. */
+#ifndef CMD_BERTH_CLI_H
+#define CMD_BERTH_CLI_H
+
+#include <stdio.h>
+
+#include "cmd/berth/options.h"
+#include "crypto/crypto.h"
+#include "util/arena.h"
+#include "json/json.h"
+
+enum berth_exit {
+    BERTH_EXIT_OK = 0,
+    BERTH_EXIT_FAILED = 1,
+    BERTH_EXIT_USAGE = 2,
+    BERTH_EXIT_NOT_FOUND = 3,
+    BERTH_EXIT_UNAUTHORIZED = 4,
+    BERTH_EXIT_CONFLICT = 5, /* exists, in use, or changed meanwhile */
+    BERTH_EXIT_REFUSED = 6,  /* the device was, or would be, refused */
+};
+
+struct command;
+
+struct kept_json {
+    struct kept_json *next;
+    json *document;
+};
+
+struct cli {
+    const struct command *command;
+    struct options options;
+    struct arena arena; /* everything the command makes */
+    struct crypto *crypto;
+    json *dev;              /* DIR/dev.json, NULL without --dev */
+    const char *dev_dir;    /* NULL without */
+    bool is_json;           /* --output json */
+    bool is_dev_option;     /* --dev on the command line: wins over the environment */
+    struct kept_json *kept; /* freed by berth_cli_done */
+    int exit_status;        /* not 0: what main() returns whatever the err */
+};
+
+/* Where one server is and how to be let in. Texts NULL when unknown. */
+struct endpoint {
+    const char *host;    /* the name: URL, SNI, user names */
+    const char *address; /* what to connect to; NULL: the host */
+    int port;
+    const char *ca_file; /* NULL: the system's trust */
+    const char *policy, *key;
+};
+
+/* Option text by name, or NULL; shorthand for berth_options_text(&cli->options, name). */
+const char *berth_cli_text(const struct cli *cli, const char *name);
+
+/* Reads --dev and --output. */
+err berth_cli_init(struct cli *cli);
+void berth_cli_done(struct cli *cli);
+/* The document lives as long as the command from now on. */
+void berth_cli_keep(struct cli *cli, json *document);
+
+/* Counterparts of the global options. ERR_MALFORMED: nothing says where it is, or how to log in. */
+err berth_cli_service(struct cli *cli, struct endpoint *ret_endpoint);
+err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint);
+/* Where devices connect (MQTT), without login. */
+err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint);
+/* --id-scope or dev.json. */
+err berth_cli_id_scope(struct cli *cli, const char **ret_id_scope);
+/* A path in dev.json ("deviceCa", "certFile"), or NULL. */
+const char *berth_cli_dev_file(struct cli *cli, const char *object, const char *member);
+
+/* A usage error found by the command itself: exit status 2. */
+err berth_cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The exit status for a command's err. */
+int berth_cli_exit_status(const struct cli *cli, err e);
+
+/* "d.json" as C text, of the command's memory. Never NULL: out of memory ends the process. */
+const char *berth_cli_printf(struct cli *cli, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+const char *berth_cli_cstr(struct cli *cli, struct span s);
+
+/* Wall clock, ms. */
+int64_t berth_cli_now_ms(void);
+
+#endif

@@ -1,0 +1,67 @@
+/* cmd/berth/commands.h: the one table of commands. Dispatch, help, the manual page and the shell
+ * completions are all made from it. */
+#ifndef CMD_BERTH_COMMANDS_H
+#define CMD_BERTH_COMMANDS_H
+
+#include "cmd/berth/cli.h"
+
+struct command {
+    const char *path; /* "hub device-identity show": noun and verb */
+    const char *summary;
+    const char *details; /* paragraphs for its own help; NULL: none */
+    const struct option *options;
+    err (*run)(struct cli *cli);
+};
+
+struct command_group {
+    const char *path; /* "hub device-identity" */
+    const char *summary;
+};
+
+/* Both end with a row without a path. */
+extern const struct command BERTH_COMMANDS[];
+extern const struct command_group BERTH_GROUPS[];
+extern const struct option BERTH_GLOBAL_OPTIONS[];
+
+/* The command whose path is the longest beginning of the words; NULL: none. *ret_n: words used. */
+const struct command *berth_commands_find(int argc, char *const *argv, int *ret_n);
+/* The group of those words, NULL: none. */
+const struct command_group *berth_commands_find_group(int argc, char *const *argv);
+
+err berth_ca_create_root(struct cli *cli);
+err berth_ca_create_intermediate(struct cli *cli);
+err berth_ca_create_device(struct cli *cli);
+err berth_ca_create_verification(struct cli *cli);
+err berth_certificate_create(struct cli *cli);
+err berth_certificate_list(struct cli *cli);
+err berth_certificate_show(struct cli *cli);
+err berth_certificate_delete(struct cli *cli);
+err berth_certificate_generate_verification_code(struct cli *cli);
+err berth_certificate_verify(struct cli *cli);
+err berth_enrollment_create(struct cli *cli);
+err berth_enrollment_list(struct cli *cli);
+err berth_enrollment_show(struct cli *cli);
+err berth_enrollment_update(struct cli *cli);
+err berth_enrollment_delete(struct cli *cli);
+err berth_enrollment_group_create(struct cli *cli);
+err berth_enrollment_group_list(struct cli *cli);
+err berth_enrollment_group_show(struct cli *cli);
+err berth_enrollment_group_update(struct cli *cli);
+err berth_enrollment_group_delete(struct cli *cli);
+err berth_registration_list(struct cli *cli);
+err berth_registration_show(struct cli *cli);
+err berth_registration_delete(struct cli *cli);
+err berth_hub_create(struct cli *cli);
+err berth_hub_list(struct cli *cli);
+err berth_hub_device_list(struct cli *cli);
+err berth_hub_device_show(struct cli *cli);
+err berth_hub_device_disable(struct cli *cli);
+err berth_hub_device_enable(struct cli *cli);
+err berth_hub_device_delete(struct cli *cli);
+err berth_events_monitor(struct cli *cli);
+err berth_device_simulate(struct cli *cli);
+err berth_fleet_run(struct cli *cli);
+err berth_explain_run(struct cli *cli);
+err berth_completion_run(struct cli *cli);
+
+#endif

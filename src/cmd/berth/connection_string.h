@@ -1,0 +1,19 @@
+/* cmd/berth/connection_string.h: HostName=…;SharedAccessKeyName=…;SharedAccessKey=… (reference
+ * dps-service-api.md 1, iothub-service-api.md 1). */
+#ifndef CMD_BERTH_CONNECTION_STRING_H
+#define CMD_BERTH_CONNECTION_STRING_H
+
+#include "util/err.h"
+#include "util/span.h"
+
+struct connection_string {
+    struct span host;
+    struct span policy; /* SharedAccessKeyName */
+    struct span key;    /* base64 */
+};
+
+/* Parts in any order; unknown ones are passed over. ERR_MALFORMED: a part without '=', a part given
+ * twice, or one of the three missing; err_detail says which. */
+err berth_connection_string_parse(struct span text, struct connection_string *ret_parts);
+
+#endif

@@ -1,0 +1,80 @@
+/* cmd/berth/enrollment_group.c: `berth enrollment-group`: every device under one CA, or with keys
+ * derived from one. */
+#include "cmd/berth/commands.h"
+#include "cmd/berth/enrollment_body.h"
+#include "cmd/berth/resource.h"
+
+static const struct view_column LIST[] = {
+    { "ID", "enrollmentGroupId" },
+    { "STATUS", "provisioningStatus" },
+    { "PROOF", "attestation.type" },
+    { "CERTIFICATE",
+      "attestation.x509.caReferences.primary|attestation.x509.signingCertificates.primary.info."
+      "subjectName" },
+    { "ALLOCATION", "allocationPolicy" },
+    { "HUBS", "iotHubs|iotHubHostName" },
+    { "UPDATED", "lastUpdatedDateTimeUtc" },
+    { NULL, NULL },
+};
+
+static const struct view_column SHOW[] = {
+    { "id", "enrollmentGroupId" },
+    { "status", "provisioningStatus" },
+    { "proof", "attestation.type" },
+    { "CA", "attestation.x509.caReferences.primary" },
+    { "second CA", "attestation.x509.caReferences.secondary" },
+    { "certificate", "attestation.x509.signingCertificates.primary.info.subjectName" },
+    { "  thumbprint", "attestation.x509.signingCertificates.primary.info.sha256Thumbprint" },
+    { "  expires", "attestation.x509.signingCertificates.primary.info.notAfterUtc" },
+    { "second cert.", "attestation.x509.signingCertificates.secondary.info.subjectName" },
+    { "  thumbprint", "attestation.x509.signingCertificates.secondary.info.sha256Thumbprint" },
+    { "allocation", "allocationPolicy" },
+    { "hubs", "iotHubs|iotHubHostName" },
+    { "initial tags", "initialTwin.tags" },
+    { "initial desired", "initialTwin.properties.desired" },
+    { "created", "createdDateTimeUtc" },
+    { "updated", "lastUpdatedDateTimeUtc" },
+    { "etag", "etag" },
+    { NULL, NULL },
+};
+
+static const struct resource GROUP = { .collection = "/enrollmentGroups",
+                                       .option = "enrollment-id",
+                                       .word = "enrollment group",
+                                       .plural = "enrollment groups",
+                                       .list = LIST,
+                                       .show = SHOW };
+
+err berth_enrollment_group_create(struct cli *cli)
+{
+    struct http_request request = berth_resource_request(cli, &GROUP, "PUT");
+
+    TRY(berth_enrollment_body_make(cli, ENROLLMENT_GROUP, NULL, &request.body));
+    return berth_resource_send(cli, &GROUP, &request);
+}
+
+err berth_enrollment_group_update(struct cli *cli)
+{
+    struct http_request request = { .method = NULL };
+    json *stored = NULL;
+
+    TRY(berth_resource_begin_update(cli, &GROUP, &request, &stored));
+    TRY(berth_enrollment_body_make(cli, ENROLLMENT_GROUP, stored, &request.body));
+    return berth_resource_send(cli, &GROUP, &request);
+}
+
+err berth_enrollment_group_list(struct cli *cli)
+{
+    return berth_resource_list(cli, &GROUP, "/enrollmentGroups/query?" BERTH_SERVICE_API_VERSION,
+                               "SELECT *");
+}
+
+err berth_enrollment_group_show(struct cli *cli)
+{
+    return berth_resource_show(cli, &GROUP);
+}
+
+err berth_enrollment_group_delete(struct cli *cli)
+{
+    return berth_resource_delete(cli, &GROUP);
+}

@@ -1,0 +1,232 @@
+/* cmd/berth/fleet.c: `berth fleet`: reads the plan, makes the devices' certificates before the
+ * clock starts, and reports. Running them is fleet_engine.c's. */
+#include "cmd/berth/fleet.h"
+
+#include <openssl/x509.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "cmd/berth/commands.h"
+#include "cmd/berth/issue.h"
+
+AUTO_DEFINE(ssl_ctx, SSL_CTX *, SSL_CTX_free)
+
+enum { SPARE_FILES = 64 };
+
+static err pin(struct cli *cli)
+{
+    cpu_set_t set;
+
+    if (!berth_options_has(&cli->options, "core")) {
+        return OK;
+    }
+    CPU_ZERO(&set);
+    CPU_SET((size_t)berth_options_int(&cli->options, "core"), &set);
+    return sched_setaffinity(0, sizeof(set), &set) == 0
+               ? OK
+               : berth_cli_usage(cli, "there is no core %s", berth_cli_text(cli, "core"));
+}
+
+static err allow_files(struct cli *cli, size_t n)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= n + SPARE_FILES) {
+        return OK;
+    }
+    limit.rlim_cur = n + SPARE_FILES < limit.rlim_max ? n + SPARE_FILES : limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= n + SPARE_FILES
+               ? OK
+               : berth_cli_usage(cli, "--concurrency %zu wants more open files than are allowed",
+                                 n);
+}
+
+/* --- Devices. ------------------------------------------------------------------------------ */
+
+static err make_identity(struct cli *cli, const struct issue_ca *ca, const char *name,
+                         struct fleet_identity *ret_identity)
+{
+    AUTO(crypto_key) struct crypto_key *key = NULL;
+    AUTO(crypto_cert) struct crypto_cert *certificate = NULL;
+    struct issue_request request = { .profile = CA_PROFILE_DEVICE,
+                                     .common_name = name,
+                                     .now_ms = berth_cli_now_ms(),
+                                     .path_len = -1,
+                                     .ca = ca };
+
+    TRY(berth_issue_make(cli->crypto, &request, &key, &certificate));
+    *ret_identity = (struct fleet_identity){ .name = name,
+                                             .certificate = crypto_x509_native(certificate),
+                                             .key = crypto_key_native(key) };
+    if (X509_up_ref(ret_identity->certificate) != 1 || EVP_PKEY_up_ref(ret_identity->key) != 1) {
+        return ERR(CRYPTO);
+    }
+    return OK;
+}
+
+static err make_identities(struct cli *cli, const struct issue_ca *ca,
+                           struct fleet_identity *identities, size_t n)
+{
+    const char *prefix = berth_cli_text(cli, "device-prefix");
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = berth_cli_printf(cli, "%s-%zu", prefix ? prefix : "fleet", i + 1);
+
+        TRY(make_identity(cli, ca, name, &identities[i]));
+    }
+    return OK;
+}
+
+static void free_identities(struct fleet_identity *identities, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        X509_free(identities[i].certificate);
+        EVP_PKEY_free(identities[i].key);
+    }
+}
+
+/* --- TLS. ---------------------------------------------------------------------------------- */
+
+/* The CA's own issuers go along with every leaf, but a root never does. */
+static err add_intermediates(SSL_CTX *tls, const struct issue_ca *ca)
+{
+    for (size_t i = 0; i < ca->n_chain; i++) {
+        X509 *native = crypto_x509_native(ca->chain[i]);
+
+        if (crypto_x509_is_self_issued(ca->chain[i])) {
+            continue;
+        }
+        if (X509_up_ref(native) != 1 || SSL_CTX_add_extra_chain_cert(tls, native) != 1) {
+            return crypto_fail("the CA's chain");
+        }
+    }
+    return OK;
+}
+
+static err make_tls(struct cli *cli, const struct issue_ca *ca, const struct fleet_plan *plan,
+                    SSL_CTX **ret_tls)
+{
+    AUTO(ssl_ctx)
+    SSL_CTX *tls = SSL_CTX_new_ex(crypto_lib_ctx(cli->crypto), NULL, TLS_client_method());
+    const char *version = berth_cli_text(cli, "tls");
+    int only = version == NULL ? 0 : version[2] == '2' ? TLS1_2_VERSION : TLS1_3_VERSION;
+
+    if (tls == NULL || SSL_CTX_set_min_proto_version(tls, only ? only : TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_max_proto_version(tls, only) != 1) {
+        return crypto_fail("TLS");
+    }
+    (void)SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    if (berth_options_flag(&cli->options, "verify")) {
+        SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+        if (plan->endpoint.ca_file != NULL
+                ? SSL_CTX_load_verify_locations(tls, plan->endpoint.ca_file, NULL) != 1
+                : SSL_CTX_set_default_verify_paths(tls) != 1) {
+            return crypto_fail("the server's CA");
+        }
+    }
+    TRY(add_intermediates(tls, ca));
+    *ret_tls = tls;
+    tls = NULL;
+    return OK;
+}
+
+/* --- The run. ------------------------------------------------------------------------------ */
+
+static err make_plan(struct cli *cli, struct fleet_plan *plan)
+{
+    const struct options *o = &cli->options;
+
+    *plan = (struct fleet_plan){
+        .mode = berth_options_flag(o, "handshake-only") ? FLEET_HANDSHAKE
+                : berth_options_flag(o, "connect-only") ? FLEET_MQTT
+                : berth_options_int(o, "messages") > 0  ? FLEET_TELEMETRY
+                                                        : FLEET_REGISTER,
+        .n_identities = (size_t)berth_options_int(o, "devices"),
+        .concurrency = (size_t)berth_options_int(o, "concurrency"),
+        .rate = berth_options_int(o, "rate"),
+        .timeout_ns = berth_options_int(o, "timeout") * 1000000000LL,
+        .messages = (int)berth_options_int(o, "messages"),
+        .message_size = (size_t)berth_options_int(o, "message-size"),
+        .window = (size_t)berth_options_int(o, "window"),
+        .waits = berth_options_flag(o, "wait"),
+    };
+    plan->total = plan->n_identities * (uint64_t)berth_options_int(o, "rounds");
+    TRY(berth_cli_device_endpoint(cli, &plan->endpoint));
+    if (plan->mode <= FLEET_MQTT && !berth_options_has(o, "id-scope") && cli->dev == NULL) {
+        plan->id_scope = "0ne00000000"; /* nobody looks at it */
+        return OK;
+    }
+    return berth_cli_id_scope(cli, &plan->id_scope);
+}
+
+static err report(struct cli *cli, const struct fleet_plan *plan, struct fleet_stats *stats)
+{
+    static const char *const what[] = { "handshakes", "connections", "registrations",
+                                        "registrations" };
+
+    if (cli->is_json) {
+        struct buf out = arena_buf(&cli->arena);
+        struct json_writer w = json_writer_over(&out);
+        struct span text;
+
+        berth_fleet_stats_write(stats, what[plan->mode], &w);
+        TRY(arena_buf_end(&cli->arena, &out, &text));
+        (void)puts((const char *)text.data);
+    } else {
+        berth_fleet_stats_print(stats, what[plan->mode], stdout);
+    }
+    if (stats->failures[FLEET_REFUSED] > 0) {
+        cli->exit_status = BERTH_EXIT_REFUSED;
+    }
+    return stats->failed == 0
+               ? OK
+               : err_set(ERR_IO, "%llu of %llu failed", (unsigned long long)stats->failed,
+                         (unsigned long long)plan->total);
+}
+
+static err run(struct cli *cli, struct fleet_plan *plan, const struct issue_ca *ca)
+{
+    AUTO(ssl_ctx) SSL_CTX *tls = NULL;
+    static struct fleet_stats stats;
+
+    TRY(make_tls(cli, ca, plan, &tls));
+    plan->tls = tls;
+    TRY(berth_fleet_stats_init(&stats.tls, &cli->arena, plan->total));
+    TRY(berth_fleet_stats_init(&stats.whole, &cli->arena, plan->total));
+    TRY(berth_fleet_stats_init(&stats.message, &cli->arena,
+                               plan->total * (uint64_t)plan->messages));
+    TRY(pin(cli));
+    TRY(berth_fleet_engine_run(&cli->arena, plan, &stats));
+    return report(cli, plan, &stats);
+}
+
+err berth_fleet_run(struct cli *cli)
+{
+    struct fleet_identity *identities;
+    struct fleet_plan plan;
+    struct issue_ca ca;
+    err e;
+
+    TRY(make_plan(cli, &plan));
+    plan.concurrency = plan.concurrency < plan.total ? plan.concurrency : (size_t)plan.total;
+    TRY(allow_files(cli, plan.concurrency));
+    identities = ARENA_ARRAY(&cli->arena, plan.n_identities, struct fleet_identity);
+    if (identities == NULL) {
+        return ERR(NOMEM);
+    }
+    plan.identities = identities;
+    TRY(berth_issue_open_ca(cli, berth_cli_text(cli, "ca-cert"), berth_cli_text(cli, "ca-key"),
+                            &ca));
+    if (!cli->is_json) {
+        (void)fprintf(stderr, "Making %zu certificates…\n", plan.n_identities);
+    }
+    e = make_identities(cli, &ca, identities, plan.n_identities);
+    if (err_is_ok(e)) {
+        e = run(cli, &plan, &ca);
+    }
+    free_identities(identities, plan.n_identities);
+    berth_issue_close_ca(&ca);
+    return e;
+}

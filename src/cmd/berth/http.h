@@ -1,0 +1,50 @@
+/* cmd/berth/http.h: requests to the service API, the hub's API and berthd's own, signed with the
+ * policy of the connection string. */
+#ifndef CMD_BERTH_HTTP_H
+#define CMD_BERTH_HTTP_H
+
+#include "cmd/berth/cli.h"
+
+struct http_request {
+    const char *method;
+    const char *path;      /* with its query, percent-encoded */
+    struct span body;      /* absent: none */
+    const char *if_match;  /* NULL: none */
+    const char *what;      /* "enrollment 'd1'": for the sentence when it fails */
+    int64_t page;          /* x-ms-max-item-count; 0: not sent */
+    struct span page_from; /* x-ms-continuation; absent: not sent */
+};
+
+struct http_reply {
+    int status;
+    struct span body;
+    struct span continuation; /* absent: no more pages */
+};
+
+/* Sends it and waits. Only 2xx is OK; else ERR_NOT_FOUND (404), ERR_DENIED (401, 403), ERR_EXISTS
+ * (409), ERR_PRECONDITION (412), ERR_BUSY (429), ERR_MALFORMED (other 4xx), ERR_IO (5xx, no
+ * connection), with the server's sentence and tracking ID as err_detail. */
+err berth_http_send(struct cli *cli, const struct endpoint *to, const struct http_request *request,
+                    struct http_reply *ret_reply);
+/* The same, and the body as JSON; NULL for an empty one. Lives as long as the command. */
+err berth_http_json(struct cli *cli, const struct endpoint *to, const struct http_request *request,
+                    json **ret_document);
+
+/* Receives a body piece by piece; false ends the transfer without an error. */
+struct http_stream {
+    bool (*on_data)(void *context, struct span data);
+    bool (*is_over)(void *context); /* asked once a second and more */
+    void *context;
+};
+/* A GET that goes on. OK: is_over or on_data ended it. ERR_CLOSED: the server did. */
+err berth_http_stream(struct cli *cli, const struct endpoint *to, const char *path,
+                      const struct http_stream *stream);
+
+/* Text as one segment of a path. */
+const char *berth_http_escape(struct cli *cli, const char *text);
+
+/* One sentence out of an error body of any of the three kinds (reference dps-service-api.md 7,
+ * iothub-service-api.md 11.1, doc/wire/manage.md). */
+void berth_http_explain(int status, struct span body, const char *what, struct buf *out);
+
+#endif

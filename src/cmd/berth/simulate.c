@@ -1,0 +1,387 @@
+/* cmd/berth/simulate.c: one device over the device library and its POSIX port. Knows the order of a
+ * device's life and tells it; MQTT is the library's. */
+#include "cmd/berth/simulate.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "posix_tls.h"
+
+enum {
+    TIMEOUT_MS = 30 * 1000,
+    TICK_MS = 200, /* how soon an interrupt is noticed */
+    KEEP_ALIVE_S = 60,
+    RECONNECTS_MAX = 5,
+    RECONNECT_AFTER_MS = 1000,
+    IN_BYTES = 16 * 1024,
+    OUT_BYTES = 272 * 1024, /* a message of the largest size and its topic */
+    MESSAGE_BYTES = 262144
+};
+
+static const char *const CONNACK_WORDS[] = {
+    "accepted",           "protocol version refused",  "client ID refused",
+    "server unavailable", "bad user name or password", "not authorized"
+};
+
+struct life {
+    const struct simulate_plan *plan;
+    struct simulate_device *device;
+    struct berth_tls *tls;
+    uint8_t in[IN_BYTES], out[OUT_BYTES], message[MESSAGE_BYTES];
+};
+
+static void tell(const struct life *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void tell(const struct life *l, const char *format, ...)
+{
+    va_list args;
+
+    if (!l->plan->tells) {
+        return;
+    }
+    (void)pthread_mutex_lock(l->plan->tells_once);
+    (void)printf("%s: ", l->device->registration_id);
+    va_start(args, format);
+    (void)vprintf(format, args);
+    va_end(args);
+    (void)putchar('\n');
+    (void)fflush(stdout);
+    (void)pthread_mutex_unlock(l->plan->tells_once);
+}
+
+static void end(struct life *l, enum simulate_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void end(struct life *l, enum simulate_outcome outcome, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(l->device->why, sizeof(l->device->why), format, args);
+    va_end(args);
+    l->device->outcome = outcome;
+    tell(l, "%s", l->device->why);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_ms(const struct life *l, int64_t ms)
+{
+    int64_t until = now_ms() + ms;
+
+    for (int64_t left = ms; left > 0 && !*l->plan->interrupted; left = until - now_ms()) {
+        int64_t step = left < TICK_MS ? left : TICK_MS;
+        struct timespec t = { .tv_nsec = step * 1000000 };
+
+        (void)nanosleep(&t, NULL);
+    }
+}
+
+static err open_tls(struct life *l, const char *host)
+{
+    struct berth_tls_config config = {
+        .host = host,
+        .address = l->plan->endpoint.address,
+        .port = l->plan->endpoint.port,
+        .ca_file = l->plan->endpoint.ca_file,
+        .chain_pem = l->device->chain_pem,
+        .key_pem = l->device->key_pem,
+        .timeout_ms = TIMEOUT_MS,
+    };
+
+    return berth_tls_open(&config, &l->tls);
+}
+
+static void close_tls(struct life *l)
+{
+    berth_tls_close(l->tls);
+    l->tls = NULL;
+}
+
+/* --- Provisioning. ------------------------------------------------------------------------- */
+
+static err flush_provisioning(struct life *l, struct berth_provisioning *p)
+{
+    struct span out = berth_provisioning_output(p);
+
+    TRY(berth_tls_write(l->tls, out));
+    berth_provisioning_sent(p, out.len);
+    return OK;
+}
+
+static err step_provisioning(struct life *l, struct berth_provisioning *p)
+{
+    uint8_t bytes[4096];
+    size_t n = 0;
+
+    TRY(flush_provisioning(l, p));
+    if (berth_provisioning_state(p) == BERTH_PROVISIONING_WAITING) {
+        int wait_s = berth_provisioning_result(p)->retry_after_s;
+
+        tell(l, "%s; asking again in %d s",
+             berth_provisioning_result(p)->status == BERTH_STATUS_ASSIGNING
+                 ? "the service is assigning"
+                 : "the service is busy",
+             wait_s);
+        pause_ms(l, wait_s * 1000LL);
+        return berth_provisioning_resume(p);
+    }
+    TRY(berth_tls_read(l->tls, bytes, sizeof(bytes), TIMEOUT_MS, &n));
+    return berth_provisioning_input(p, span_of(bytes, n));
+}
+
+static err converse(struct life *l, struct berth_provisioning *p)
+{
+    struct berth_provisioning_config config = { .id_scope = l->plan->id_scope,
+                                                .registration_id = l->device->registration_id,
+                                                .user_agent = "berth%2F" BERTH_VERSION };
+    struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
+
+    TRY(berth_provisioning_init(p, &config, &buffers));
+    while (berth_provisioning_state(p) != BERTH_PROVISIONING_DONE) {
+        if (*l->plan->interrupted) {
+            return err_set(ERR_CLOSED, "interrupted");
+        }
+        TRY(step_provisioning(l, p));
+    }
+    berth_provisioning_disconnect(p);
+    return flush_provisioning(l, p);
+}
+
+static void end_provisioning(struct life *l, const struct berth_provisioning *p, err e)
+{
+    const struct berth_provisioning_result *r = berth_provisioning_result(p);
+    int code = 0;
+
+    if (err_is(berth_provisioning_fault(p, &code), ERR_DENIED)) {
+        end(l, SIMULATE_REFUSED, "the provisioning service refuses the connection: %s",
+            CONNACK_WORDS[code < 6 ? code : 5]);
+    } else if (!err_is_ok(e)) {
+        end(l, SIMULATE_FAILED, "provisioning failed: %s",
+            err_detail()[0] ? err_detail() : err_name(e));
+    } else if (r->status == BERTH_STATUS_DISABLED) {
+        end(l, SIMULATE_REFUSED, "refused: its enrollment is disabled");
+    } else {
+        end(l, SIMULATE_REFUSED, "refused: %s (%d)%s%s", r->message, r->error_code,
+            r->tracking_id[0] ? "; berth explain " : "", r->tracking_id);
+    }
+}
+
+static bool provision(struct life *l)
+{
+    struct berth_provisioning p = { .state_ = BERTH_PROVISIONING_CONNECTING };
+    int64_t start = now_ms();
+    err e;
+
+    tell(l, "connecting to %s:%d, ID scope %s", l->plan->endpoint.host, l->plan->endpoint.port,
+         l->plan->id_scope);
+    e = open_tls(l, l->plan->endpoint.host);
+    if (err_is_ok(e)) {
+        e = converse(l, &p);
+    }
+    close_tls(l);
+    l->device->result = *berth_provisioning_result(&p);
+    if (!err_is_ok(e) || !berth_provisioning_is_assigned(&p)) {
+        end_provisioning(l, &p, e);
+        return false;
+    }
+    tell(l, "assigned to %s as device %s (%lld ms)", l->device->result.assigned_hub,
+         l->device->result.device_id, (long long)(now_ms() - start));
+    return true;
+}
+
+/* --- At the hub. --------------------------------------------------------------------------- */
+
+static err flush_hub(struct life *l, struct berth_hub_client *h)
+{
+    struct span out = berth_hub_client_output(h);
+
+    TRY(berth_tls_write(l->tls, out));
+    berth_hub_client_sent(h, out.len);
+    return OK;
+}
+
+/* Sends what waits, takes what comes within the time. */
+static err exchange(struct life *l, struct berth_hub_client *h, int wait_ms)
+{
+    uint8_t bytes[4096];
+    size_t n = 0;
+    err e;
+
+    TRY(flush_hub(l, h));
+    e = berth_tls_read(l->tls, bytes, sizeof(bytes), wait_ms, &n);
+    if (err_is(e, ERR_TIMEOUT)) {
+        return OK;
+    }
+    TRY(e);
+    TRY(berth_hub_client_input(h, span_of(bytes, n)));
+    return flush_hub(l, h);
+}
+
+/* Until the hub has answered CONNECT and acknowledged everything. */
+static err settle(struct life *l, struct berth_hub_client *h)
+{
+    int64_t deadline = now_ms() + TIMEOUT_MS;
+
+    while (berth_hub_client_state(h) == BERTH_HUB_CLIENT_CONNECTING ||
+           berth_hub_client_pending(h) > 0) {
+        if (now_ms() > deadline) {
+            return err_set(ERR_TIMEOUT, "no answer from the hub");
+        }
+        if (*l->plan->interrupted) {
+            return err_set(ERR_CLOSED, "interrupted");
+        }
+        TRY(exchange(l, h, TICK_MS));
+    }
+    return OK;
+}
+
+static err connect_hub(struct life *l, struct berth_hub_client *h)
+{
+    struct berth_hub_client_config config = { .host_name = l->device->result.assigned_hub,
+                                              .device_id = l->device->result.device_id,
+                                              .user_agent = "berth%2F" BERTH_VERSION,
+                                              .keep_alive_s = KEEP_ALIVE_S };
+    struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
+
+    TRY(open_tls(l, config.host_name));
+    TRY(berth_hub_client_init(h, &config, &buffers));
+    return settle(l, h);
+}
+
+static bool open_hub(struct life *l, struct berth_hub_client *h)
+{
+    err e = connect_hub(l, h);
+    int code = 0;
+
+    if (err_is_ok(e)) {
+        tell(l, "connected to %s", l->device->result.assigned_hub);
+        return true;
+    }
+    close_tls(l);
+    if (err_is(berth_hub_client_fault(h, &code), ERR_DENIED)) {
+        end(l, SIMULATE_REFUSED, "the hub %s refuses the device: %s",
+            l->device->result.assigned_hub, CONNACK_WORDS[code < 6 ? code : 5]);
+    } else {
+        end(l, SIMULATE_FAILED, "cannot connect to the hub %s: %s", l->device->result.assigned_hub,
+            err_detail()[0] ? err_detail() : err_name(e));
+    }
+    return false;
+}
+
+/* The template with {n} and {device} replaced; cut at the largest message. */
+static struct span make_message(struct life *l, int64_t n)
+{
+    struct buf out = buf_over(l->message, sizeof(l->message));
+    struct span rest = span_str(l->plan->message);
+
+    while (rest.len > 0 && !out.failed) {
+        if (span_starts_with(rest, SPAN("{n}"))) {
+            buf_add_int(&out, n);
+            rest = span_from(rest, 3);
+        } else if (span_starts_with(rest, SPAN("{device}"))) {
+            buf_add_str(&out, l->device->result.device_id);
+            rest = span_from(rest, 8);
+        } else {
+            buf_add_u8(&out, rest.data[0]);
+            rest = span_from(rest, 1);
+        }
+    }
+    return buf_span(&out);
+}
+
+static err send_all(struct life *l, struct berth_hub_client *h)
+{
+    for (int64_t n = (int64_t)l->device->sent + 1; n <= l->plan->count; n++) {
+        struct span message = make_message(l, n);
+
+        TRY(berth_hub_client_send(h, message, l->plan->properties, l->plan->n_properties));
+        TRY(settle(l, h));
+        l->device->sent++;
+        tell(l, "sent %lld of %lld: %.*s", (long long)n, (long long)l->plan->count,
+             SPAN_FMT(span_first(message, 160)));
+        if (n < l->plan->count) {
+            int64_t until = now_ms() + l->plan->interval_ms;
+
+            while (now_ms() < until && !*l->plan->interrupted) {
+                int64_t left = until - now_ms();
+
+                TRY(exchange(l, h, left < TICK_MS ? (int)left : TICK_MS));
+            }
+        }
+        if (*l->plan->interrupted) {
+            return OK;
+        }
+    }
+    return OK;
+}
+
+static err stay(struct life *l, struct berth_hub_client *h)
+{
+    int64_t ping_at = now_ms() + KEEP_ALIVE_S * 500;
+
+    tell(l, "staying connected; Ctrl-C ends");
+    while (!*l->plan->interrupted) {
+        if (now_ms() >= ping_at) {
+            berth_hub_client_ping(h);
+            ping_at = now_ms() + KEEP_ALIVE_S * 500;
+        }
+        TRY(exchange(l, h, TICK_MS));
+    }
+    return OK;
+}
+
+/* One session. False: the hub ended it. */
+static bool session(struct life *l, struct berth_hub_client *h)
+{
+    err e = send_all(l, h);
+
+    if (err_is_ok(e) && l->plan->stay && !*l->plan->interrupted) {
+        e = stay(l, h);
+    }
+    if (err_is_ok(e) || *l->plan->interrupted) {
+        berth_hub_client_disconnect(h);
+        (void)flush_hub(l, h);
+        close_tls(l);
+        tell(l, "disconnected");
+        return true;
+    }
+    close_tls(l);
+    tell(l, "the hub %s ended the session (%s)", l->device->result.assigned_hub,
+         err_is(e, ERR_CLOSED) ? "connection closed" : err_name(e));
+    return false;
+}
+
+/* A session that the hub ended is tried again: the answer tells a device that was shut out from one
+ * that lost its connection. */
+void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device *device)
+{
+    struct life *l = calloc(1, sizeof(*l));
+    struct berth_hub_client h = { .state_ = BERTH_HUB_CLIENT_CONNECTING };
+
+    if (l == NULL) {
+        device->outcome = SIMULATE_FAILED;
+        return;
+    }
+    l->plan = plan;
+    l->device = device;
+    if (provision(l) && (plan->count > 0 || plan->stay)) {
+        for (int i = 0; open_hub(l, &h) && !session(l, &h); i++) {
+            if (i == RECONNECTS_MAX) {
+                end(l, SIMULATE_FAILED, "the hub %s ended the session %d times",
+                    device->result.assigned_hub, RECONNECTS_MAX + 1);
+                break;
+            }
+            pause_ms(l, RECONNECT_AFTER_MS);
+        }
+    }
+    free(l);
+}

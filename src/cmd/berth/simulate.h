@@ -1,0 +1,48 @@
+/* cmd/berth/simulate.h: the life of one simulated device: provision, connect to the hub, send,
+ * stay. Blocking; one thread each. */
+#ifndef CMD_BERTH_SIMULATE_H
+#define CMD_BERTH_SIMULATE_H
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "berth/hub_client.h"
+#include "berth/provisioning.h"
+#include "cmd/berth/cli.h"
+
+enum { SIMULATE_PROPERTIES_MAX = 16 };
+
+/* The same for all devices; read-only while they run. */
+struct simulate_plan {
+    struct endpoint endpoint;
+    const char *id_scope;
+    int64_t count, interval_ms;
+    const char *message; /* {n} and {device} are replaced */
+    struct berth_property properties[SIMULATE_PROPERTIES_MAX];
+    size_t n_properties;
+    bool stay;
+    bool tells;                  /* narrates on stdout */
+    pthread_mutex_t *tells_once; /* held while a line is printed */
+    const volatile sig_atomic_t *interrupted;
+};
+
+enum simulate_outcome {
+    SIMULATE_DONE,
+    SIMULATE_FAILED, /* no connection, broken protocol */
+    SIMULATE_REFUSED /* by the provisioning service or by the hub */
+};
+
+struct simulate_device {
+    const char *registration_id;
+    struct span chain_pem, key_pem;
+    /* What became of it. */
+    enum simulate_outcome outcome;
+    struct berth_provisioning_result result;
+    uint64_t sent; /* messages that the hub has acknowledged */
+    char why[400]; /* "" when done */
+};
+
+/* Runs to the end, or until interrupted. */
+void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device *device);
+
+#endif

@@ -1,0 +1,36 @@
+/* cmd/berth/view.h: what a server answered, for people (columns) or programs (--output json). */
+#ifndef CMD_BERTH_VIEW_H
+#define CMD_BERTH_VIEW_H
+
+#include "cmd/berth/cli.h"
+#include "cmd/berth/table.h"
+
+/* A table of these ends with a row without a title. path: "attestation.x509.caReferences.primary";
+ * several joined by '|': the first that is there. */
+struct view_column {
+    const char *title, *path;
+};
+
+/* The text at the path: a string, or anything else as JSON; absent when it is missing or null.
+ * Times lose their fraction, lists become "a, b". Of the command's memory. */
+struct span berth_view_text(struct cli *cli, const json *object, const char *path);
+
+/* A list that comes in pages. */
+struct view_list {
+    struct cli *cli;
+    const struct view_column *columns;
+    struct table table;
+    size_t n;
+};
+void berth_view_begin(struct view_list *l, struct cli *cli, const struct view_column *columns);
+/* array: a JSON array of objects. */
+err berth_view_add(struct view_list *l, const json *array);
+/* Prints the list; what: "enrollments", for the sentence when there are none. */
+void berth_view_end(struct view_list *l, const char *what);
+
+/* One object: a line a column, or JSON. */
+err berth_view_show(struct cli *cli, const struct view_column *columns, const json *object);
+/* Indented JSON and a newline. */
+err berth_view_json(struct cli *cli, const json *value);
+
+#endif

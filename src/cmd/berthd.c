@@ -1,0 +1,261 @@
+/* cmd/berthd.c: the server's main: reads the configuration, opens what there is to open, serves
+ * until it is told to stop, closes everything in the opposite order.
+ *
+ * Exit status: 0 all well, 1 it could not be served, 2 usage or configuration. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/metrics.h"
+#include "cmd/config.h"
+#include "cmd/dev.h"
+#include "cmd/file.h"
+#include "cmd/log.h"
+#include "front/front.h"
+#include "hub/bus.h"
+
+enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, HTTPS_OPEN = 8443 };
+
+struct process {
+    const struct config *config;
+    struct store *store;
+    struct sink *sink;
+    struct bus *bus;
+    struct front *front;
+    struct dev dev;
+    struct metrics metrics;
+    struct service service;
+    struct front_endpoint endpoints[2 * CONFIG_ADDRESSES_MAX];
+    size_t n_endpoints;
+};
+
+static void on_access(void *arg, const struct front_access *a)
+{
+    (void)arg;
+    log_access(a);
+}
+
+static void on_event(void *arg, enum front_event_level level, const char *event, const char *text)
+{
+    static const enum config_log_level levels[] = { [FRONT_DEBUG] = CONFIG_LOG_DEBUG,
+                                                    [FRONT_INFO] = CONFIG_LOG_INFO,
+                                                    [FRONT_WARNING] = CONFIG_LOG_WARNING,
+                                                    [FRONT_ERROR] = CONFIG_LOG_ERROR };
+
+    (void)arg;
+    log_event(levels[level], event, text);
+}
+
+/* ---- opening ---- */
+
+/* Keys are in memory: none of it goes to a core file or to a debugger of the same user. */
+static void forbid_dumps(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (int)n : 1;
+}
+
+static int loops_of(const struct config *c)
+{
+    return c->loops > 0 ? (int)c->loops : cores();
+}
+
+static int workers_of(const struct config *c)
+{
+    int n = WORKERS_A_CORE * cores();
+
+    return c->workers > 0 ? (int)c->workers : n > WORKERS_LEAST ? n : WORKERS_LEAST;
+}
+
+static void on_durable(void *arg)
+{
+    bus_events(arg);
+}
+
+static err open_stores(struct process *p)
+{
+    const struct config *c = p->config;
+    int readers = workers_of(c) < 256 ? workers_of(c) : 256;
+
+    TRY(file_make_dir(c->data));
+    TRY(store_sqlite_open(c->store, readers, &p->store));
+    TRY(sink_sqlite_open(c->telemetry, c->telemetry_retention_s * 1000, &p->sink));
+    TRY(bus_new(&p->bus));
+    sink_listen(p->sink, on_durable, p->bus);
+    return OK;
+}
+
+static void add_endpoint(struct process *p, const char *address, bool is_mqtt)
+{
+    const struct config *c = p->config;
+
+    p->endpoints[p->n_endpoints++] = (struct front_endpoint){
+        .surface = is_mqtt ? &API_MQTT_SURFACE : &API_HTTP_SURFACE,
+        .transport = is_mqtt ? TRANSPORT_MQTT : TRANSPORT_HTTP,
+        .address = address,
+        .port = (int)(is_mqtt ? c->mqtt_port : c->https_port),
+        .option = is_mqtt ? "mqtt-port" : "https-port",
+        .instead = is_mqtt ? MQTT_OPEN : HTTPS_OPEN,
+    };
+}
+
+/* NULL for "". */
+static const char *given(const char *text)
+{
+    return *text != '\0' ? text : NULL;
+}
+
+static err open_front(struct process *p)
+{
+    const struct config *c = p->config;
+    struct front_config config = {
+        .service = &p->service,
+        .endpoints = p->endpoints,
+        .tls = { .cert = c->is_dev ? p->dev.pki.server_cert : c->server_cert,
+                 .key = c->is_dev ? p->dev.pki.server_key : c->server_key,
+                 .rsa_cert = given(c->server_rsa_cert),
+                 .rsa_key = given(c->server_rsa_key) },
+        .limits = FRONT_LIMITS_DEFAULT,
+        .loops = loops_of(c),
+        .workers = workers_of(c),
+        .pin_loops = c->pin_loops,
+        .on_access = on_access,
+        .on_event = on_event
+    };
+
+    for (size_t i = 0; i < c->n_addresses; i++) {
+        add_endpoint(p, c->addresses[i], true);
+        add_endpoint(p, c->addresses[i], false);
+    }
+    config.n_endpoints = p->n_endpoints;
+    config.limits.drain_ms = c->drain_timeout_s * 1000;
+    p->service = (struct service){ .store = p->store,
+                                   .sink = p->sink,
+                                   .bus = p->bus,
+                                   .metrics = &p->metrics,
+                                   .version = BERTH_VERSION,
+                                   .metrics_public = c->metrics_public,
+                                   .is_draining = front_is_draining };
+    return front_open(&config, &p->front);
+}
+
+static err open_all(struct process *p)
+{
+    TRY(open_stores(p));
+    if (p->config->is_dev) {
+        TRY(dev_open(p->config, p->store, &p->dev));
+    }
+    TRY(open_front(p));
+    return p->config->is_dev ? dev_announce(&p->dev, p->config, stdout) : OK;
+}
+
+/* The sink before the front's memory: its thread may still be leaving a callback. */
+static void close_all(struct process *p)
+{
+    sink_close(p->sink);
+    store_close(p->store);
+    front_free(p->front);
+    bus_free(p->bus);
+    dev_done(&p->dev);
+}
+
+/* ---- serving ---- */
+
+static int complain(err e)
+{
+    (void)fprintf(stderr, "berthd: %s\n", *err_detail() != '\0' ? err_detail() : err_name(e));
+    return EXIT_FAILURE;
+}
+
+static int serve(const struct config *c)
+{
+    static struct process p; /* large, and there is one */
+    char text[128];
+    err e;
+
+    p = (struct process){ .config = c };
+    e = open_all(&p);
+    if (!err_is_ok(e)) {
+        int status = complain(e);
+
+        if (p.front != NULL) { /* serving, but nobody can be told */
+            _exit(status);
+        }
+        close_all(&p);
+        return status;
+    }
+    (void)snprintf(text, sizeof(text), "MQTT on port %lld, HTTPS on port %lld.",
+                   (long long)c->mqtt_port, (long long)c->https_port);
+    log_event(CONFIG_LOG_INFO, "serving", text);
+    e = front_serve(p.front);
+    if (!err_is_ok(e)) { /* a worker still holds what we would free */
+        log_event(CONFIG_LOG_ERROR, "stuck", err_detail());
+        _exit(EXIT_FAILURE);
+    }
+    close_all(&p);
+    log_event(CONFIG_LOG_INFO, "ended", "Everything that was begun is done.");
+    return EXIT_SUCCESS;
+}
+
+static int run(const struct config *c)
+{
+    switch (c->command) {
+    case CONFIG_HELP:
+        config_print_help(stdout);
+        break;
+    case CONFIG_VERSION:
+        (void)puts("berthd " BERTH_VERSION);
+        break;
+    case CONFIG_MAN:
+        config_print_man(stdout);
+        break;
+    case CONFIG_SHOW:
+        config_print(c, stdout);
+        break;
+    case CONFIG_SAMPLE:
+        config_print_sample(stdout);
+        break;
+    case CONFIG_CHECK:
+        (void)puts("The configuration is good.");
+        break;
+    case CONFIG_SERVE:
+        if (!c->core_dumps) {
+            forbid_dumps();
+        }
+        log_open((enum config_log_format)c->log_format, (enum config_log_level)c->log_level);
+        return serve(c);
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct config c;
+    size_t files;
+    int status;
+    err e;
+
+    front_init(&files); /* before any thread and any OpenSSL */
+    (void)umask(077);
+    e = config_load(argc, argv, &c);
+    if (err_is_ok(e)) {
+        status = run(&c);
+    } else {
+        (void)complain(e);
+        status = EXIT_USAGE;
+    }
+    config_done(&c);
+    return status;
+}

@@ -1,0 +1,428 @@
+/* front/drive.c: one surface's calls in the order that api/surface.h promises.
+ *
+ * Work is exclusive: while it is out the surface is not entered at all, since the worker may read
+ * what the surface pointed it to; appends that come back meanwhile, signals and the end of the
+ * connection wait for it. Appends come back in the order they were given. */
+#include "front/drive.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "api/metrics.h"
+#include "front/front.h"
+
+enum { STEPS_AT_ONCE = 64 };
+
+struct front_surface_box {
+    struct front_conn *conn;
+    _Alignas(max_align_t) struct surface surface; /* and the rest of its struct behind */
+};
+
+#define OUTER(type, member, pointer) ((type *)(void *)((uint8_t *)(pointer)-offsetof(type, member)))
+
+/* One entry into the surface. */
+struct call {
+    struct surface_io io; /* first: io's functions find the rest by it */
+    struct front_conn *conn;
+    struct front_task *task; /* taken in this call */
+};
+
+int64_t front_drive_wall_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t clock_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static const struct service *service_of(const struct front_conn *c)
+{
+    return c->loop->config->service;
+}
+
+static const struct surface_ops *ops_of(const struct front_conn *c)
+{
+    return c->endpoint->surface;
+}
+
+/* ---- tasks ---- */
+
+static void report(const struct front_conn *c, const struct access_note *note,
+                   const char *tracking_id, int64_t took_us)
+{
+    const struct front_config *config = c->loop->config;
+
+    metrics_request(service_of(c)->metrics, note, (uint64_t)took_us);
+    if (!note->quiet && config->on_access != NULL) {
+        const struct front_access access = { note, &c->peer, tracking_id, took_us };
+
+        config->on_access(config->arg, &access);
+    }
+}
+
+static void on_note(struct surface_io *io, const struct access_note *note)
+{
+    struct call *call = (struct call *)io;
+
+    report(call->conn, note, "", 0);
+}
+
+static void run_work(struct front_job *job, struct front_worker *w)
+{
+    struct front_task *t = OUTER(struct front_task, job, job);
+    struct env *env = &t->task.env;
+
+    env->store = t->task.service->store;
+    env->crypto = w->crypto;
+    env->certs = w->certs;
+    t->task.run(&t->task);
+    front_loop_post(t->conn->loop, &t->post);
+}
+
+static void on_appended(struct sink_append *a, err result)
+{
+    struct front_task *t = OUTER(struct front_task, task.append, a);
+
+    t->task.append_result = result;
+    front_loop_post(t->conn->loop, &t->post);
+}
+
+static void on_work_back(struct front_post *p);
+static void on_append_back(struct front_post *p);
+
+static struct front_task *make_task(struct front_conn *c)
+{
+    struct arena arena;
+    struct front_task *t =
+        front_memory_task_new(&c->loop->memory, sizeof(struct front_task), &arena);
+    uint8_t id[GUID_BYTES];
+    struct buf text;
+
+    if (t == NULL) {
+        return NULL;
+    }
+    t->conn = c;
+    t->began_us = clock_us();
+    t->task.service = service_of(c);
+    t->task.peer = &c->peer;
+    t->task.arena = arena;
+    t->task.env.arena = &t->task.arena;
+    t->task.env.now_ms = front_drive_wall_ms();
+    t->task.env.random = crypto_random;
+    crypto_random(id, sizeof(id));
+    text = buf_over(t->task.env.tracking_id, sizeof(t->task.env.tracking_id));
+    guid_format(id, &text);
+    (void)atomic_fetch_add_explicit(&service_of(c)->metrics->tasks_in_flight, 1,
+                                    memory_order_relaxed);
+    return t;
+}
+
+static void drop_task(struct front_task *t)
+{
+    struct front_conn *c = t->conn;
+
+    (void)atomic_fetch_sub_explicit(&service_of(c)->metrics->tasks_in_flight, 1,
+                                    memory_order_relaxed);
+    front_memory_task_free(&c->loop->memory, t, &t->task.arena);
+}
+
+static void end_task(struct front_task *t)
+{
+    report(t->conn, &t->task.note, t->task.env.tracking_id, clock_us() - t->began_us);
+    drop_task(t);
+}
+
+static struct task *on_new_task(struct surface_io *io)
+{
+    struct call *call = (struct call *)io;
+    struct front_conn *c = call->conn;
+
+    assert(call->task == NULL);
+    if (!front_work_is_full(c->loop->work)) {
+        call->task = make_task(c);
+    }
+    if (call->task == NULL) {
+        io->retry_after_s = front_work_retry_after_s(c->loop->work);
+        (void)atomic_fetch_add_explicit(&service_of(c)->metrics->throttled, 1,
+                                        memory_order_relaxed);
+        return NULL;
+    }
+    return &call->task->task;
+}
+
+static void start_work(struct front_conn *c, struct front_task *t)
+{
+    c->work = t;
+    t->post.run = on_work_back;
+    t->job.run = run_work;
+    front_work_submit(c->loop->work, &t->job);
+}
+
+static void start_append(struct front_conn *c, struct front_task *t)
+{
+    struct front_task **last = &c->appends;
+    err e;
+
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = t;
+    c->n_appends++;
+    t->post.run = on_append_back;
+    t->task.append.done = on_appended;
+    e = sink_append(service_of(c)->sink, &t->task.append);
+    if (!err_is_ok(e)) { /* takes the same way, behind those that are out */
+        t->task.append_result = e;
+        front_loop_post(c->loop, &t->post);
+    }
+}
+
+/* ---- calls ---- */
+
+static struct call call_for(struct front_conn *c)
+{
+    return (struct call){
+        .io = { .in = c->in.data != NULL ? c->in.data + c->in.held : NULL,
+                .in_len = c->in.len - c->in.held,
+                .out = &c->out,
+                .now_ms = front_drive_wall_ms(),
+                .new_task = on_new_task,
+                .retry_after_s = 1,
+                .note = on_note },
+        .conn = c,
+    };
+}
+
+/* Spans of a request hold until its finish(). */
+static void let_go_of_input(struct front_conn *c)
+{
+    if (c->work == NULL && c->in.held > 0) {
+        front_conn_drop_input(c, c->in.held);
+        c->in.held = 0;
+    }
+}
+
+/* What a call asked for. */
+static void settle_call(struct front_conn *c, struct call *call, enum surface_step step)
+{
+    bool takes_task = step == SURFACE_WORK || step == SURFACE_APPEND;
+
+    assert(call->io.consumed <= call->io.in_len);
+    assert(!takes_task || (call->task != NULL && call->io.task == &call->task->task));
+    if (call->task != NULL && !takes_task) {
+        drop_task(call->task);
+    }
+    c->in.held += call->io.consumed;
+    if (step == SURFACE_WORK) {
+        start_work(c, call->task);
+    } else if (step == SURFACE_APPEND) {
+        start_append(c, call->task);
+    } else if (step == SURFACE_CLOSE) {
+        c->wants_close = true;
+    }
+    let_go_of_input(c);
+}
+
+static bool may_enter(const struct front_conn *c)
+{
+    return c->box != NULL && c->work == NULL && !c->is_farewell_done;
+}
+
+static bool may_step(const struct front_conn *c)
+{
+    return may_enter(c) && c->state == CONN_OPEN && !c->wants_close && !c->out.failed &&
+           c->out.len < LIMIT_UNSENT;
+}
+
+void front_drive_step(struct front_conn *c)
+{
+    for (int i = 0; may_step(c); i++) {
+        struct call call = call_for(c);
+        enum surface_step step;
+
+        if (i == STEPS_AT_ONCE) {
+            front_loop_ready(c->loop, c); /* others first */
+            return;
+        }
+        step = ops_of(c)->step(&c->box->surface, &call.io);
+        settle_call(c, &call, step);
+        if (step == SURFACE_IDLE) {
+            return;
+        }
+    }
+}
+
+/* ---- ways back ---- */
+
+static void finish(struct front_conn *c, struct front_task *t)
+{
+    struct call call = call_for(c);
+    enum surface_step step = ops_of(c)->finish(&c->box->surface, &t->task, &call.io);
+
+    if (step != SURFACE_CLOSE) {
+        step = SURFACE_IDLE; /* a step follows anyway */
+    }
+    settle_call(c, &call, step);
+    end_task(t);
+}
+
+static void finish_appends(struct front_conn *c)
+{
+    while (c->appends != NULL && c->appends->is_back) {
+        struct front_task *t = c->appends;
+
+        c->appends = t->next;
+        c->n_appends--;
+        finish(c, t);
+    }
+}
+
+static void pass_signals(struct front_conn *c)
+{
+    unsigned signals = c->held_signals;
+    struct call call = call_for(c);
+    enum surface_step step;
+
+    if (signals == 0 || !may_enter(c) || c->wants_close) {
+        return;
+    }
+    c->held_signals = 0;
+    step = ops_of(c)->on_signal(&c->box->surface, signals, &call.io);
+    assert(step != SURFACE_WORK && step != SURFACE_APPEND);
+    settle_call(c, &call, step);
+}
+
+/* After whatever came back: what waited for it, and the visit that sends and steps. */
+static void go_on(struct front_conn *c)
+{
+    if (c->work == NULL) {
+        finish_appends(c);
+        pass_signals(c);
+    }
+    if (c->state == CONN_GONE) {
+        front_drive_farewell(c);
+        front_conn_free_if_over(c);
+        return;
+    }
+    front_drive_step(c);
+    front_loop_ready(c->loop, c);
+}
+
+static void on_work_back(struct front_post *p)
+{
+    struct front_task *t = OUTER(struct front_task, post, p);
+    struct front_conn *c = t->conn;
+
+    finish_appends(c); /* they were given earlier */
+    finish(c, t);
+    c->work = NULL;
+    let_go_of_input(c);
+    go_on(c);
+}
+
+static void on_append_back(struct front_post *p)
+{
+    struct front_task *t = OUTER(struct front_task, post, p);
+
+    t->is_back = true;
+    go_on(t->conn);
+}
+
+static void on_signals(struct front_post *p)
+{
+    struct front_conn *c = OUTER(struct front_conn, signal_post, p);
+
+    c->held_signals |= atomic_exchange(&c->signals, 0);
+    go_on(c);
+}
+
+static void tell(struct surface *s, unsigned signals)
+{
+    struct front_conn *c = OUTER(struct front_surface_box, surface, s)->conn;
+
+    if (atomic_fetch_or(&c->signals, signals) == 0) {
+        front_loop_post(c->loop, &c->signal_post);
+    }
+}
+
+/* ---- the connection's side ---- */
+
+bool front_drive_open(struct front_conn *c)
+{
+    const struct surface_ops *ops = ops_of(c);
+
+    assert(ops->size >= sizeof(struct surface));
+    c->box = calloc(1, offsetof(struct front_surface_box, surface) + ops->size);
+    if (c->box == NULL) {
+        return false;
+    }
+    c->box->conn = c;
+    c->signal_post.run = on_signals;
+    c->box->surface.ops = ops;
+    c->box->surface.service = service_of(c);
+    c->box->surface.peer = &c->peer;
+    c->box->surface.tell = tell;
+    ops->init(&c->box->surface, front_drive_wall_ms());
+    return true;
+}
+
+int64_t front_drive_deadline_ms(const struct front_conn *c)
+{
+    return may_enter(c) && !c->wants_close ? ops_of(c)->deadline(&c->box->surface) : INT64_MAX;
+}
+
+void front_drive_on_deadline(struct front_conn *c)
+{
+    struct call call = call_for(c);
+    enum surface_step step = ops_of(c)->on_deadline(&c->box->surface, &call.io);
+
+    settle_call(c, &call, step);
+    if (step == SURFACE_CLOSE) {
+        (void)atomic_fetch_add_explicit(&service_of(c)->metrics->timeouts, 1, memory_order_relaxed);
+    }
+    front_drive_step(c);
+}
+
+void front_drive_farewell(struct front_conn *c)
+{
+    struct call call;
+    enum surface_step step;
+
+    if (!may_enter(c)) {
+        return;
+    }
+    call = call_for(c);
+    step = ops_of(c)->closed(&c->box->surface, &call.io);
+    c->is_farewell_done = true;
+    settle_call(c, &call, step == SURFACE_APPEND ? step : SURFACE_IDLE);
+}
+
+bool front_drive_wants_input(const struct front_conn *c)
+{
+    return may_step(c) && c->n_appends < LIMIT_APPENDS_IN_FLIGHT;
+}
+
+bool front_drive_is_idle(const struct front_conn *c)
+{
+    return c->work == NULL && c->appends == NULL && c->in.len == 0 && c->out.len == 0;
+}
+
+bool front_drive_is_over(struct front_conn *c)
+{
+    return c->work == NULL && c->appends == NULL &&
+           (c->box == NULL || (c->is_farewell_done && atomic_load(&c->signals) == 0));
+}
+
+void front_drive_free(struct front_conn *c)
+{
+    free(c->box);
+}

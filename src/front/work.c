@@ -1,0 +1,184 @@
+/* front/work.c: one queue, a mutex and a condition; a sleeping worker is woken only when there is
+ * one. How long jobs take of late gives the wait that the refused are told. */
+#include "front/work.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "model/limits.h"
+
+enum { JOB_GUESS_US = 5000 /* before any was measured */, JOB_MEAN_OVER = 64 /* jobs */ };
+
+struct worker_thread {
+    struct front_worker worker;
+    struct front_work *work;
+    pthread_t thread;
+    bool is_running;
+};
+
+struct front_work {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct front_job *head, **tail;
+    int n_sleeping;
+    bool is_closing;
+    atomic_size_t n_queued;
+    _Atomic int64_t mean_us; /* of a job; an update lost to another thread does no harm */
+    int n_threads;
+    struct worker_thread threads[];
+};
+
+AUTO_DEFINE(front_work, struct front_work *, front_work_close)
+
+static int64_t clock_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void measure(struct front_work *w, int64_t took_us)
+{
+    int64_t mean_us = atomic_load_explicit(&w->mean_us, memory_order_relaxed);
+
+    mean_us += (took_us - mean_us) / JOB_MEAN_OVER;
+    atomic_store_explicit(&w->mean_us, mean_us, memory_order_relaxed);
+}
+
+/* NULL: closing, and nothing left. */
+static struct front_job *next_job(struct front_work *w)
+{
+    struct front_job *job;
+
+    (void)pthread_mutex_lock(&w->lock);
+    while (w->head == NULL && !w->is_closing) {
+        w->n_sleeping++;
+        (void)pthread_cond_wait(&w->wake, &w->lock);
+        w->n_sleeping--;
+    }
+    job = w->head;
+    if (job != NULL) {
+        w->head = job->next;
+        if (w->head == NULL) {
+            w->tail = &w->head;
+        }
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+    return job;
+}
+
+static void *work(void *arg)
+{
+    struct worker_thread *t = arg;
+    struct front_job *job;
+    int64_t began_us;
+
+    while ((job = next_job(t->work)) != NULL) {
+        (void)atomic_fetch_sub_explicit(&t->work->n_queued, 1, memory_order_relaxed);
+        began_us = clock_us();
+        job->run(job, &t->worker);
+        measure(t->work, clock_us() - began_us);
+    }
+    return NULL;
+}
+
+static err start(struct worker_thread *t)
+{
+    TRY(crypto_new(CRYPTO_SERVING, &t->worker.crypto));
+    TRY(crypto_cert_cache_new(t->worker.crypto, LIMIT_ANCHOR_CACHE, &t->worker.certs));
+    if (pthread_create(&t->thread, NULL, work, t) != 0) {
+        return err_set(ERR_IO, "A worker thread cannot be started: see ulimit -u.");
+    }
+    t->is_running = true;
+    return OK;
+}
+
+err front_work_open(int workers, struct front_work **ret_work)
+{
+    AUTO(front_work)
+    struct front_work *w = calloc(1, sizeof(*w) + (size_t)workers * sizeof(struct worker_thread));
+
+    if (w == NULL) {
+        return ERR(NOMEM);
+    }
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_cond_init(&w->wake, NULL);
+    w->tail = &w->head;
+    atomic_init(&w->mean_us, JOB_GUESS_US);
+    w->n_threads = workers;
+    for (int i = 0; i < workers; i++) {
+        w->threads[i].work = w;
+        TRY(start(&w->threads[i]));
+    }
+    *ret_work = w;
+    w = NULL;
+    return OK;
+}
+
+void front_work_close(struct front_work *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    w->is_closing = true;
+    (void)pthread_cond_broadcast(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+    for (int i = 0; i < w->n_threads; i++) {
+        struct worker_thread *t = &w->threads[i];
+
+        if (t->is_running) {
+            (void)pthread_join(t->thread, NULL);
+        }
+        crypto_cert_cache_free(t->worker.certs);
+        crypto_free(t->worker.crypto);
+    }
+    (void)pthread_cond_destroy(&w->wake);
+    (void)pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+void front_work_submit(struct front_work *w, struct front_job *job)
+{
+    bool must_wake;
+
+    job->next = NULL;
+    (void)atomic_fetch_add_explicit(&w->n_queued, 1, memory_order_relaxed);
+    (void)pthread_mutex_lock(&w->lock);
+    *w->tail = job;
+    w->tail = &job->next;
+    must_wake = w->n_sleeping > 0;
+    (void)pthread_mutex_unlock(&w->lock);
+    if (must_wake) {
+        (void)pthread_cond_signal(&w->wake);
+    }
+}
+
+static size_t queued(const struct front_work *w)
+{
+    return atomic_load_explicit(&w->n_queued, memory_order_relaxed);
+}
+
+bool front_work_is_full(const struct front_work *w)
+{
+    return queued(w) >= LIMIT_WORK_QUEUE;
+}
+
+bool front_work_is_strained(const struct front_work *w)
+{
+    return queued(w) >= LIMIT_WORK_QUEUE / 2;
+}
+
+int front_work_retry_after_s(struct front_work *w)
+{
+    int64_t mean_us = atomic_load_explicit(&w->mean_us, memory_order_relaxed);
+    int64_t wait_s = (int64_t)queued(w) * mean_us / w->n_threads / 1000000 + 1;
+    int64_t least = wait_s < LIMIT_RETRY_AFTER_MAX_S / 2 ? wait_s : LIMIT_RETRY_AFTER_MAX_S / 2;
+    uint8_t dice;
+
+    crypto_random(&dice, sizeof(dice));
+    return (int)(least + least * dice / UINT8_MAX);
+}
