@@ -12,24 +12,15 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 
-struct berth_tls {
-    int fd, timeout_ms;
-    OSSL_LIB_CTX *library;
-    SSL_CTX *context;
-    SSL *ssl;
-};
-
 AUTO_DEFINE(bio, BIO *, BIO_free_all)
 AUTO_DEFINE(x509, X509 *, X509_free)
 AUTO_DEFINE(pkey, EVP_PKEY *, EVP_PKEY_free)
-AUTO_DEFINE(tls, struct berth_tls *, berth_tls_close)
 
 static int64_t now_ms(void)
 {
@@ -151,26 +142,26 @@ static err use_key(SSL_CTX *context, struct span pem)
 
 static err make_context(struct berth_tls *tls, const struct berth_tls_config *config)
 {
-    tls->library = OSSL_LIB_CTX_new();
-    tls->context = tls->library ? SSL_CTX_new_ex(tls->library, NULL, TLS_client_method()) : NULL;
-    if (tls->context == NULL) {
+    tls->library_ = OSSL_LIB_CTX_new();
+    tls->context_ = tls->library_ ? SSL_CTX_new_ex(tls->library_, NULL, TLS_client_method()) : NULL;
+    if (tls->context_ == NULL) {
         return fail_openssl(ERR_CRYPTO, "TLS cannot be started");
     }
-    (void)SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
-    SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
+    (void)SSL_CTX_set_min_proto_version(tls->context_, TLS1_2_VERSION);
+    SSL_CTX_set_verify(tls->context_, SSL_VERIFY_PEER, NULL);
     if (config->ca_file != NULL
-            ? SSL_CTX_load_verify_locations(tls->context, config->ca_file, NULL) != 1
-            : SSL_CTX_set_default_verify_paths(tls->context) != 1) {
+            ? SSL_CTX_load_verify_locations(tls->context_, config->ca_file, NULL) != 1
+            : SSL_CTX_set_default_verify_paths(tls->context_) != 1) {
         return fail_openssl(ERR_CRYPTO, config->ca_file ? config->ca_file : "the system's trust");
     }
     if (!span_is_absent(config->chain_pem)) {
-        TRY(use_chain(tls->context, config->chain_pem));
-        TRY(use_key(tls->context, config->key_pem));
+        TRY(use_chain(tls->context_, config->chain_pem));
+        TRY(use_key(tls->context_, config->key_pem));
     }
-    tls->ssl = SSL_new(tls->context);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, tls->fd) != 1 ||
-        SSL_set_tlsext_host_name(tls->ssl, config->host) != 1 ||
-        SSL_set1_host(tls->ssl, config->host) != 1) {
+    tls->ssl_ = SSL_new(tls->context_);
+    if (tls->ssl_ == NULL || SSL_set_fd(tls->ssl_, tls->fd_) != 1 ||
+        SSL_set_tlsext_host_name(tls->ssl_, config->host) != 1 ||
+        SSL_set1_host(tls->ssl_, config->host) != 1) {
         return fail_openssl(ERR_CRYPTO, "TLS cannot be started");
     }
     return OK;
@@ -179,11 +170,11 @@ static err make_context(struct berth_tls *tls, const struct berth_tls_config *co
 /* After an SSL call that gave n <= 0: waits until it is worth another try, or says why not. */
 static err wait_again(struct berth_tls *tls, int n, int64_t deadline_ms)
 {
-    switch (SSL_get_error(tls->ssl, n)) {
+    switch (SSL_get_error(tls->ssl_, n)) {
     case SSL_ERROR_WANT_READ:
-        return wait_for(tls->fd, POLLIN, deadline_ms);
+        return wait_for(tls->fd_, POLLIN, deadline_ms);
     case SSL_ERROR_WANT_WRITE:
-        return wait_for(tls->fd, POLLOUT, deadline_ms);
+        return wait_for(tls->fd_, POLLOUT, deadline_ms);
     case SSL_ERROR_ZERO_RETURN:
         return ERR(CLOSED);
     case SSL_ERROR_SYSCALL:
@@ -202,9 +193,9 @@ static err handshake(struct berth_tls *tls, const struct berth_tls_config *confi
 {
     int n;
 
-    while ((n = SSL_connect(tls->ssl)) != 1) {
+    while ((n = SSL_connect(tls->ssl_)) != 1) {
         err e = wait_again(tls, n, deadline_ms);
-        long verdict = SSL_get_verify_result(tls->ssl);
+        long verdict = SSL_get_verify_result(tls->ssl_);
 
         if (verdict != X509_V_OK) {
             return err_set(ERR_DENIED, "the server at %s cannot be trusted as %s: %s",
@@ -219,49 +210,49 @@ static err handshake(struct berth_tls *tls, const struct berth_tls_config *confi
     return OK;
 }
 
-err berth_tls_open(const struct berth_tls_config *config, struct berth_tls **ret_tls)
+static err open_all(struct berth_tls *tls, const struct berth_tls_config *config)
 {
-    AUTO(tls) struct berth_tls *tls = calloc(1, sizeof(*tls));
     int64_t deadline_ms = now_ms() + config->timeout_ms;
 
-    if (tls == NULL) {
-        return ERR(NOMEM);
-    }
-    tls->fd = -1;
-    tls->timeout_ms = config->timeout_ms;
     ERR_clear_error();
-    TRY(connect_to(config, deadline_ms, &tls->fd));
+    TRY(connect_to(config, deadline_ms, &tls->fd_));
     TRY(make_context(tls, config));
-    TRY(handshake(tls, config, deadline_ms));
-    *ret_tls = tls;
-    tls = NULL;
-    return OK;
+    return handshake(tls, config, deadline_ms);
+}
+
+err berth_tls_open(struct berth_tls *tls, const struct berth_tls_config *config)
+{
+    err e;
+
+    *tls = (struct berth_tls){ .fd_ = -1, .timeout_ms_ = config->timeout_ms };
+    e = open_all(tls, config);
+    if (!err_is_ok(e)) {
+        berth_tls_close(tls);
+    }
+    return e;
 }
 
 void berth_tls_close(struct berth_tls *tls)
 {
-    if (tls == NULL) {
-        return;
+    if (tls->ssl_ != NULL && SSL_is_init_finished(tls->ssl_)) {
+        (void)SSL_shutdown(tls->ssl_);
     }
-    if (tls->ssl != NULL) {
-        (void)SSL_shutdown(tls->ssl);
-        ERR_clear_error();
+    ERR_clear_error();
+    SSL_free(tls->ssl_);
+    SSL_CTX_free(tls->context_);
+    OSSL_LIB_CTX_free(tls->library_);
+    if (tls->fd_ >= 0) {
+        (void)close(tls->fd_);
     }
-    SSL_free(tls->ssl);
-    SSL_CTX_free(tls->context);
-    OSSL_LIB_CTX_free(tls->library);
-    if (tls->fd >= 0) {
-        (void)close(tls->fd);
-    }
-    free(tls);
+    *tls = (struct berth_tls){ .fd_ = -1 };
 }
 
 err berth_tls_write(struct berth_tls *tls, struct span bytes)
 {
-    int64_t deadline_ms = now_ms() + tls->timeout_ms;
+    int64_t deadline_ms = now_ms() + tls->timeout_ms_;
 
     while (bytes.len > 0) {
-        int n = SSL_write(tls->ssl, bytes.data, (int)bytes.len);
+        int n = SSL_write(tls->ssl_, bytes.data, (int)bytes.len);
 
         if (n > 0) {
             bytes = span_from(bytes, (size_t)n);
@@ -277,7 +268,7 @@ err berth_tls_read(struct berth_tls *tls, void *out, size_t size, int timeout_ms
     int64_t deadline_ms = now_ms() + timeout_ms;
 
     for (;;) {
-        int n = SSL_read(tls->ssl, out, (int)size);
+        int n = SSL_read(tls->ssl_, out, (int)size);
 
         if (n > 0) {
             *ret_len = (size_t)n;

@@ -7,7 +7,17 @@
 #include "util/err.h"
 #include "util/span.h"
 
-struct berth_tls;
+struct ossl_lib_ctx_st;
+struct ssl_ctx_st;
+struct ssl_st;
+
+/* The caller's memory; its members are posix_tls.c's. */
+struct berth_tls {
+    int fd_, timeout_ms_;
+    struct ossl_lib_ctx_st *library_;
+    struct ssl_ctx_st *context_;
+    struct ssl_st *ssl_;
+};
 
 /* Texts are borrowed for the call only. */
 struct berth_tls_config {
@@ -21,8 +31,8 @@ struct berth_tls_config {
 };
 
 /* ERR_IO, ERR_TIMEOUT, ERR_DENIED (the server's certificate is not trusted), ERR_MALFORMED (chain
- * or key), ERR_CRYPTO; err_detail has a sentence. */
-err berth_tls_open(const struct berth_tls_config *config, struct berth_tls **ret_tls);
+ * or key), ERR_CRYPTO; err_detail has a sentence. Only what was opened is to be closed. */
+err berth_tls_open(struct berth_tls *tls, const struct berth_tls_config *config);
 void berth_tls_close(struct berth_tls *tls);
 /* All of it. ERR_IO, ERR_TIMEOUT, ERR_CLOSED. */
 err berth_tls_write(struct berth_tls *tls, struct span bytes);

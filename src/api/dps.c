@@ -15,15 +15,19 @@ static struct dps_reply refusal(struct verdict v)
     };
 }
 
-static err decide(const struct env *env, const struct claim *claim, struct core_outcome *ret)
+/* *outcome: granted, or refused by what was looked at so far. */
+static err decide(const struct env *env, const struct claim *claim, struct core_outcome *outcome)
 {
+    if (!verdict_is_granted(outcome->verdict)) {
+        return core_refuse(env, claim, outcome->verdict);
+    }
     switch (claim->operation) {
     case OPERATION_REGISTER:
-        return core_register(env, claim, hub_device_place, ret);
+        return core_register(env, claim, hub_device_place, outcome);
     case OPERATION_STATUS:
-        return core_poll(env, claim, ret);
+        return core_poll(env, claim, outcome);
     default:
-        return core_lookup(env, claim, ret);
+        return core_lookup(env, claim, outcome);
     }
 }
 
@@ -90,8 +94,8 @@ static bool is_state(const struct core_outcome *outcome)
     return outcome->has_registration && reason_info(outcome->verdict.reason)->http_status == 200;
 }
 
-err dps_answer(const struct env *env, const struct peer *peer, const struct dps_request *request,
-               struct dps_reply *ret_reply)
+err dps_answer(const struct env *env, const struct service *service, const struct peer *peer,
+               const struct dps_request *request, struct dps_reply *ret_reply)
 {
     struct claim claim = {
         .id_scope = request->id_scope,
@@ -117,16 +121,16 @@ err dps_answer(const struct env *env, const struct peer *peer, const struct dps_
     if (verdict_is_granted(outcome.verdict) && peer->has_unreadable_chain) {
         outcome.verdict = VERDICT(CERTIFICATE_UNREADABLE);
     }
-    if (!verdict_is_granted(outcome.verdict)) {
-        *ret_reply = refusal(outcome.verdict);
-        return OK;
-    }
     e = decide(env, &claim, &outcome);
     if (err_is(e, ERR_BUSY)) {
         *ret_reply = refusal(VERDICT(THROTTLED));
         return OK;
     }
     TRY(e);
+    if (outcome.is_rekeyed) {
+        bus_cut_off(service->bus, outcome.registration.assigned_hub,
+                    outcome.registration.device_id);
+    }
     ensure_disabled_state(env, request, &outcome);
     reply = refusal(verdict_of(&outcome));
     if (is_state(&outcome)) {

@@ -20,8 +20,9 @@ struct dps_reply {
     int retry_after_s; /* 0: none; THROTTLED: the caller knows */
 };
 
-/* Decides; blocks on the store. Faults: those of core/, but ERR_BUSY, which is THROTTLED. */
-err dps_answer(const struct env *env, const struct peer *peer, const struct dps_request *request,
-               struct dps_reply *ret_reply);
+/* Decides; blocks on the store. Sessions of a credential that the device no longer has are cut off.
+ * Faults: those of core/, but ERR_BUSY, which is THROTTLED. */
+err dps_answer(const struct env *env, const struct service *service, const struct peer *peer,
+               const struct dps_request *request, struct dps_reply *ret_reply);
 
 #endif

@@ -56,7 +56,7 @@ static err handle(struct http_call *call, enum operation operation)
     }
     call->note->scope = request.id_scope;
     call->note->id = request.registration_id;
-    TRY(dps_answer(call->env, call->peer, &request, &reply));
+    TRY(dps_answer(call->env, call->service, call->peer, &request, &reply));
     if (span_is_absent(reply.body)) {
         return http_call_refuse(call, reply.verdict);
     }

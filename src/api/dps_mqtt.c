@@ -217,7 +217,7 @@ static err run_request(struct task *t, struct dps_job *job)
         reply->verdict = VERDICT(ROUTE_NOT_FOUND);
         reply->status = reason_info(reply->verdict.reason)->http_status;
     } else {
-        TRY(dps_answer(&t->env, t->peer, &job->request, reply));
+        TRY(dps_answer(&t->env, t->service, t->peer, &job->request, reply));
     }
     if (span_is_absent(reply->body)) {
         out = arena_buf(&t->arena);

@@ -392,6 +392,34 @@ static void refusals(void **state)
     }
 }
 
+struct latest {
+    struct arena arena;
+    struct decision_row *rows;
+    size_t n;
+};
+
+static err read_decisions(struct store_tx *tx, void *arg)
+{
+    struct latest *l = arg;
+    struct store_scan all = { .limit = 2 };
+
+    return store_scan(tx, &KIND_DECISION, &all, &l->arena, &l->rows, &l->n);
+}
+
+/* All tasks of these tests have one tracking ID, so the latest decision is the only one. */
+static void expect_decision(enum reason reason)
+{
+    static uint8_t block[64 * 1024];
+    struct latest l = { .n = 0 };
+
+    arena_init(&l.arena, block, sizeof(block));
+    assert_true(err_is_ok(store_read(world.store, read_decisions, &l)));
+    assert_int_equal(l.n, 1);
+    assert_true(span_eq(l.rows[0].reason, span_str(reason_info(reason)->token)));
+    assert_true(span_eq(l.rows[0].registration_id, SPAN("dev1")));
+}
+
+/* Refused before anything is looked up, and still explained. */
 static void unreadable_chain(void **state)
 {
     struct wire w;
@@ -403,7 +431,46 @@ static void unreadable_chain(void **state)
     wire_publish(&w, REGISTER "1", SPAN(""), 0, 0);
     (void)expect_response(&w, "$dps/registrations/res/401/?$rid=1");
     wire_expect_note(&w, "dps-mqtt", "register", REASON_CERTIFICATE_UNREADABLE);
+    expect_decision(REASON_CERTIFICATE_UNREADABLE);
+    wire_publish(&w, REGISTER "1", SPAN("{"), 0, 0);
+    (void)expect_response(&w, "$dps/registrations/res/400/?$rid=1");
+    expect_decision(REASON_BODY_MALFORMED);
     close_wire(&w);
+}
+
+static unsigned told;
+
+static void hear(struct bus_member *m, unsigned signals)
+{
+    (void)m;
+    told |= signals;
+}
+
+/* Whoever still uses the former certificate at the hub is cut off. */
+static void another_leaf_cuts_off_the_former(void **state)
+{
+    struct bus_member member = { .hub = SPAN(WIRE_HUB), .device_id = SPAN("dev1"), .tell = hear };
+    struct crypto_cert *other = wire_issue(&world, "dev1");
+    struct crypto_cert *const leaves[] = { world.leaf, world.leaf, other };
+    struct wire w;
+    char poll[256];
+
+    (void)state;
+    told = 0;
+    bus_join(world.bus, &member);
+    bus_claim(world.bus, &member);
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
+        struct crypto_cert *chain[1] = { leaves[i] };
+
+        assert_int_equal(told, 0);
+        open_subscribed(&w);
+        w.peer.chain = chain;
+        register_device(&w, poll);
+        close_wire(&w);
+    }
+    assert_int_equal(told, BUS_CUT_OFF);
+    bus_leave(world.bus, &member);
+    crypto_x509_free(other);
 }
 
 static void too_large_a_body(void **state)
@@ -631,6 +698,7 @@ int main(void)
         cmocka_unit_test(nothing_without_a_subscription),
         cmocka_unit_test(refusals),
         cmocka_unit_test(unreadable_chain),
+        cmocka_unit_test(another_leaf_cuts_off_the_former),
         cmocka_unit_test(too_large_a_body),
         cmocka_unit_test(throttled),
         cmocka_unit_test(fault),

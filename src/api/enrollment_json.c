@@ -29,10 +29,21 @@ static const struct versioned {
 
 /* Acted on, or written by the service alone: these are not `extra`. */
 static const char *const own_members[] = {
-    "registrationId",     "enrollmentGroupId",      "deviceId",    "registrationState",
-    "attestation",        "capabilities",           "initialTwin", "provisioningStatus",
-    "reprovisionPolicy",  "allocationPolicy",       "iotHubs",     "etag",
-    "createdDateTimeUtc", "lastUpdatedDateTimeUtc",
+    "registrationId",
+    "enrollmentGroupId",
+    "deviceId",
+    "registrationState",
+    "attestation",
+    "capabilities",
+    "initialTwin",
+    "provisioningStatus",
+    "reprovisionPolicy",
+    "allocationPolicy",
+    "iotHubs",
+    "iotHubHostName",
+    "etag",
+    "createdDateTimeUtc",
+    "lastUpdatedDateTimeUtc",
 };
 
 struct decoding {
@@ -226,16 +237,52 @@ static err read_allocation(struct decoding *d)
     return OK;
 }
 
+/* The one hub of a list, in the arena; absent: none, or several. */
+static err find_only_hub(const struct env *env, struct span iot_hubs, struct span *ret_host)
+{
+    AUTO(json) json *hubs = NULL;
+
+    *ret_host = SPAN_NONE;
+    if (span_is_absent(iot_hubs)) {
+        return OK;
+    }
+    TRY(json_parse(iot_hubs, LIMIT_JSON_DEPTH, &hubs));
+    return json_array_len(hubs) == 1
+               ? arena_copy(env->arena, json_text(json_array_at(hubs, 0)), ret_host)
+               : OK;
+}
+
+/* iotHubHostName, the legacy spelling of a list of one (reference dps-service-api.md 4.1). */
+static err read_only_hub(struct decoding *d)
+{
+    struct span host = SPAN_NONE;
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
+    err e = json_get_text(d->document, "iotHubHostName", &host);
+
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (span_is_empty(host)) {
+        d->e->iot_hubs = keeps_stored(d, "iotHubs") ? d->put->stored->iot_hubs : SPAN_NONE;
+        return OK;
+    }
+    if (!model_is_host_name(host)) {
+        return refuse(d, "iotHubHostName is not a host name.");
+    }
+    out = arena_buf(d->env->arena);
+    json_write_begin_array(&w, NULL);
+    json_write_text(&w, NULL, host);
+    json_write_end_array(&w);
+    return arena_buf_end(d->env->arena, &out, &d->e->iot_hubs);
+}
+
 static err read_hubs(struct decoding *d)
 {
     json *hubs = json_member(d->document, "iotHubs");
 
-    if (keeps_stored(d, "iotHubs")) {
-        d->e->iot_hubs = d->put->stored->iot_hubs;
-        return OK;
-    }
     if (!is_given(hubs) || (json_is_array(hubs) && json_array_len(hubs) == 0)) {
-        return OK;
+        return read_only_hub(d);
     }
     if (!json_is_array(hubs)) {
         return refuse(d, "iotHubs is not an array.");
@@ -405,7 +452,9 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e,
                           const struct registration *registration, struct json_writer *w)
 {
     bool is_group = e->kind == ENROLLMENT_GROUP;
+    struct span only_hub;
 
+    TRY(find_only_hub(env, e->iot_hubs, &only_hub));
     json_write_begin_object(w, NULL);
     json_write_text(w, is_group ? "enrollmentGroupId" : "registrationId", e->id);
     json_write_text_if(w, "deviceId", e->device_id);
@@ -419,6 +468,7 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e,
     json_write_raw_if(w, "initialTwin", e->initial_twin);
     write_etag(e->etag, w);
     write_policies(e, w);
+    json_write_text_if(w, "iotHubHostName", only_hub);
     write_members(e->extra, w);
     json_write_end_object(w);
     return OK;

@@ -112,6 +112,7 @@ const char *error_hub_name(enum reason reason)
     case REASON_RESOURCE_NOT_FOUND:
         return "DeviceNotFound";
     case REASON_DEVICE_DISABLED:
+    case REASON_SESSION_CUT_OFF:
     case REASON_THUMBPRINT_MISMATCH:
     case REASON_DEVICE_CREDENTIAL_UNSUPPORTED:
     case REASON_CLIENT_ID_MISMATCH:

@@ -9,6 +9,7 @@
 
 #include "api/error.h"
 #include "api/router.h"
+#include "api/topic.h"
 #include "model/limits.h"
 #include "util/percent.h"
 #include "util/timefmt.h"
@@ -60,28 +61,6 @@ struct page {
 };
 
 /* ---- on a worker ---- */
-
-/* "2021-10-01", "2025-07-01-preview" */
-static bool is_api_version(struct span text)
-{
-    static const char shape[] = "dddd-dd-dd";
-    size_t fixed = sizeof(shape) - 1;
-
-    if (text.len < fixed || text.len > LIMIT_API_VERSION) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        bool is_digit = c >= '0' && c <= '9';
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-        if (i < fixed ? (shape[i] == 'd' ? !is_digit : c != '-')
-                      : !(is_digit || is_letter || c == '-')) {
-            return false;
-        }
-    }
-    return text.len == fixed || text.data[fixed] == '-';
-}
 
 static bool is_json_or_unsaid(struct span content_type)
 {
@@ -140,7 +119,7 @@ static err answer(struct work *w)
     }
     call->note->id = call->params[0];
     TRY(http_call_query(call, SPAN("api-version"), &call->api_version));
-    if (!is_api_version(call->api_version)) {
+    if (!topic_is_api_version(call->api_version)) {
         if (call->route->needs_api_version) {
             return http_call_refuse(call, VERDICT(API_VERSION_MISSING));
         }

@@ -4,33 +4,8 @@
 #include "hub/hub.h"
 #include "model/limits.h"
 #include "util/timefmt.h"
+#include "util/utf8.h"
 #include "json/writer.h"
-
-/* UTF-8 (Unicode table 3-7) without U+0000, which JSON readers in C stumble on. */
-static bool is_text(struct span s)
-{
-    size_t i = 0;
-
-    while (i < s.len) {
-        uint8_t lead = s.data[i];
-        size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-        uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-
-        if (lead == 0 || (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4)) || len > s.len - i) {
-            return false;
-        }
-        for (size_t k = 1; k < len; k++) {
-            if (s.data[i + k] < low || s.data[i + k] > high) {
-                return false;
-            }
-            low = 0x80;
-            high = 0xbf;
-        }
-        i += len;
-    }
-    return true;
-}
 
 /* An object member printed under another name; {} when it is missing. */
 static err write_member(const json *from, const char *member, const char *name,
@@ -61,7 +36,7 @@ static err write_event(const struct sink_event *event, struct buf *out)
     json_write_time(&w, "enqueuedTimeUtc", event->enqueued_ms);
     TRY(write_member(properties, "system", "systemProperties", &w));
     TRY(write_member(properties, "application", "applicationProperties", &w));
-    if (is_text(event->body)) {
+    if (utf8_is_text(event->body)) {
         json_write_text(&w, "body", event->body);
     } else {
         json_write_base64(&w, "bodyBase64", event->body);

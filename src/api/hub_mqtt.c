@@ -146,13 +146,8 @@ static enum reason keep_will(struct hub_mqtt *h, const struct mqtt_publish *will
 static void run_login(struct task *t)
 {
     struct hub_job *job = t->state;
-    err e = OK;
+    err e = hub_login(&t->env, &job->login, &job->device, &job->verdict);
 
-    if (t->peer->has_unreadable_chain) {
-        job->verdict = VERDICT(CERTIFICATE_UNREADABLE);
-    } else {
-        e = hub_login(&t->env, &job->login, &job->device, &job->verdict);
-    }
     if (err_is(e, ERR_BUSY)) {
         job->verdict = VERDICT(THROTTLED);
     } else if (!err_is_ok(e)) {
@@ -186,6 +181,7 @@ static enum surface_step start_login(struct hub_mqtt *h, const struct mqtt_conne
         .client_id = c->client_id,
         .chain = peer->chain,
         .n_chain = peer->n_chain,
+        .is_chain_unreadable = peer->has_unreadable_chain,
         .has_password = c->password.len > 0,
         .transport = peer->transport,
         .peer = span_str(peer->address),
@@ -400,8 +396,7 @@ enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struc
         return SURFACE_IDLE;
     }
     if ((signals & BUS_CUT_OFF) != 0) {
-        return hub_mqtt_close(h, REASON_DEVICE_DISABLED,
-                              "the identity was disabled, deleted or given another credential", io);
+        return hub_mqtt_close(h, REASON_SESSION_CUT_OFF, NULL, io);
     }
     if ((signals & BUS_TAKEN_OVER) != 0) {
         return hub_mqtt_close(h, REASON_SESSION_TAKEN_OVER, NULL, io);

@@ -606,7 +606,7 @@ static void cut_off(void **state)
     wire_pass_signals(&w);
     assert_true(w.is_closed);
     wire_expect_nothing(&w);
-    wire_expect_note(&w, "hub-mqtt", "close", REASON_DEVICE_DISABLED);
+    wire_expect_note(&w, "hub-mqtt", "close", REASON_SESSION_CUT_OFF);
     close_wire(&w);
 }
 

@@ -4,28 +4,7 @@
 #include "api/manage_http.h"
 #include "core/core.h"
 #include "core/enrollment.h"
-#include "core/instance.h"
 #include "model/limits.h"
-
-/* Decisions at the door of a hub stand under the hub's name: those of linked hubs are the
- * instance's too. */
-static err find_decision(struct http_call *call, const struct instance *instance,
-                         struct decision_row *ret_row, struct verdict *ret_verdict)
-{
-    struct linked_hub *links = NULL;
-    size_t n = 0;
-
-    TRY(core_decision_get(call->env, instance->id_scope, call->params[0], ret_row, ret_verdict));
-    if (verdict_is_granted(*ret_verdict)) {
-        return OK;
-    }
-    TRY(core_instance_links(call->env, instance->id_scope, &links, &n));
-    for (size_t i = 0; i < n && !verdict_is_granted(*ret_verdict); i++) {
-        TRY(core_decision_get(call->env, links[i].host_name, call->params[0], ret_row,
-                              ret_verdict));
-    }
-    return OK;
-}
 
 err manage_decision_get(struct http_call *call)
 {
@@ -37,7 +16,7 @@ err manage_decision_get(struct http_call *call)
 
     TRY(http_call_authorize_instance(call, RIGHT_REGISTRATION_STATUS_READ, &instance, &v));
     if (verdict_is_granted(v)) {
-        TRY(find_decision(call, &instance, &row, &v));
+        TRY(core_decision_get(call->env, instance.id_scope, call->params[0], &row, &v));
     }
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);

@@ -180,6 +180,9 @@ static err make_hub(struct http_call *call, const struct instance *instance,
                                .apply_allocation_policy = true };
 
     TRY(hub_create(call->env, call->params[0], order->host_name, ret_hub, ret_verdict));
+    if (verdict_is_granted(*ret_verdict) && call->service->hubs_changed != NULL) {
+        call->service->hubs_changed();
+    }
     if (!verdict_is_granted(*ret_verdict) || !order->link) {
         return OK;
     }

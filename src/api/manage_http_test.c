@@ -218,19 +218,40 @@ static void put_decision(const char *tracking_id, struct span scope, const char 
     assert_true(err_is_ok(store_decision_write(w.service.store, &d)));
 }
 
+static err put_row(struct store_tx *tx, void *arg)
+{
+    return store_put(tx, &KIND_REGISTRATION, arg);
+}
+
+static void put_registration(const char *id, const char *device_id)
+{
+    struct registration r = { .id_scope = w.instance.id_scope,
+                              .key = span_str(id),
+                              .id = span_str(id),
+                              .status = REGISTRATION_ASSIGNED,
+                              .assigned_hub = SPAN(WIRE_HUB_HOST),
+                              .device_id = span_str(device_id),
+                              .operation_id = SPAN("op"),
+                              .etag = SPAN("etag") };
+
+    assert_true(err_is_ok(store_write(w.service.store, put_row, &r)));
+}
+
 static void test_decisions(void **state)
 {
     static const char first[] = "aaaaaaaa-0000-4000-8000-000000000001";
     static const char second[] = "aaaaaaaa-0000-4000-8000-000000000002";
     static const char door[] = "aaaaaaaa-0000-4000-8000-000000000003";
     static const char foreign[] = "aaaaaaaa-0000-4000-8000-000000000004";
+    static const char own_door[] = "aaaaaaaa-0000-4000-8000-000000000005";
+    static const char other_hub[] = "aaaaaaaa-0000-4000-8000-000000000006";
     struct wire_reply r;
     char expected[512];
 
     (void)state;
     put_decision(first, w.instance.id_scope, "d1", OPERATION_REGISTER, w.now_ms - 2);
     put_decision(second, w.instance.id_scope, "d1", OPERATION_LOOKUP, w.now_ms - 1);
-    put_decision(door, SPAN(WIRE_HUB_HOST), "Dev", OPERATION_CONNECT, w.now_ms);
+    put_decision(door, SPAN(WIRE_HUB_HOST), "dev", OPERATION_CONNECT, w.now_ms);
     put_decision(foreign, SPAN("0ne00000000"), "d1", OPERATION_REGISTER, w.now_ms);
     r = ask("GET", "/berth/v1/decisions/AAAAAAAA-0000-4000-8000-000000000001", "", "");
     assert_int_equal(r.status, 200);
@@ -245,7 +266,7 @@ static void test_decisions(void **state)
     r = ask("GET", "/berth/v1/decisions/aaaaaaaa-0000-4000-8000-000000000003", "", "");
     assert_int_equal(r.status, 200);
     assert_has(&r, "\"operation\":\"connect\"");
-    assert_has(&r, "\"hub\":\"hub.localhost\",\"deviceId\":\"Dev\"");
+    assert_has(&r, "\"hub\":\"hub.localhost\",\"deviceId\":\"dev\"");
     assert_null(strstr(r.body, "idScope"));
     r = ask("GET", "/berth/v1/decisions/aaaaaaaa-0000-4000-8000-000000000004", "", "");
     assert_int_equal(r.status, 404);
@@ -254,6 +275,21 @@ static void test_decisions(void **state)
     assert_int_equal(r.status, 200);
     assert_true(strstr(r.body, second) < strstr(r.body, first));
     assert_null(strstr(r.body, foreign));
+    assert_null(strstr(r.body, door));
+    /* At the hub's door: under its own name, and under the one the registration gave it. */
+    put_decision(own_door, SPAN(WIRE_HUB_HOST), "d1", OPERATION_CONNECT, w.now_ms - 1);
+    put_decision(other_hub, SPAN("hub.elsewhere"), "d1", OPERATION_CONNECT, w.now_ms);
+    put_registration("d1", "DEV");
+    r = ask("GET", "/berth/v1/decisions?registrationId=D1", "", "");
+    assert_null(strstr(r.body, other_hub));
+    assert_true(strstr(r.body, door) < strstr(r.body, own_door));
+    assert_true(strstr(r.body, own_door) < strstr(r.body, first));
+    assert_true(strstr(r.body, second) < strstr(r.body, first));
+    r = ask("GET", "/berth/v1/decisions?registrationId=D1&top=1", "", "");
+    assert_has(&r, door);
+    assert_null(strstr(r.body, own_door));
+    r = ask("GET", "/berth/v1/decisions/aaaaaaaa-0000-4000-8000-000000000006", "", "");
+    assert_int_equal(r.status, 404);
     r = ask("GET", "/berth/v1/decisions?registrationId=d1&top=1", "", "");
     assert_null(strstr(r.body, first));
     r = ask("GET", "/berth/v1/decisions?registrationId=none", "", "");

@@ -75,18 +75,6 @@ static enum surface_step close_with(struct mqtt_surface *m, enum reason reason, 
 
 /* ---- packets ---- */
 
-static void adopt_limits(struct mqtt_surface *m, const struct mqtt_conn_limits *limits,
-                         int64_t now_ms)
-{
-    int64_t longest = now_ms + limits->keep_alive_cap_ms;
-    int64_t *until = &m->conn.silent_until_ms;
-
-    m->conn.limits = limits;
-    if (limits->keep_alive_cap_ms > 0 && (*until == 0 || *until > longest)) {
-        *until = longest;
-    }
-}
-
 static enum surface_step handle_connect(struct mqtt_surface *m, const struct mqtt_connect *c,
                                         struct surface_io *io)
 {
@@ -98,11 +86,11 @@ static enum surface_step handle_connect(struct mqtt_surface *m, const struct mqt
     }
     if (topic_is_dps_user(c->username)) {
         m->role = ROLE_DPS;
-        adopt_limits(m, &LIMITS_DPS, io->now_ms);
+        mqtt_conn_adopt(&m->conn, &LIMITS_DPS, io->now_ms);
         return dps_mqtt_connect(&m->dps, c, io);
     }
     m->role = ROLE_HUB;
-    adopt_limits(m, &LIMITS_HUB, io->now_ms);
+    mqtt_conn_adopt(&m->conn, &LIMITS_HUB, io->now_ms);
     return hub_mqtt_connect(&m->hub, &m->base, c, io);
 }
 

@@ -60,6 +60,9 @@ static err decode_signature(struct arena *arena, struct span sig, struct span *r
     TRY(decode_percent(arena, sig, &text));
     out = arena_buf(arena);
     TRY(base64_decode(text, &out));
+    if (out.len == 0) { /* white space alone */
+        return ERR(MALFORMED);
+    }
     return arena_buf_end(arena, &out, ret_bytes);
 }
 

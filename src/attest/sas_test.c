@@ -148,6 +148,7 @@ static void test_malformed_is_refused(void **state)
         "SharedAccessSignature sig=AAAA&se=1",
         "SharedAccessSignature sr=&sig=AAAA&se=1",
         "SharedAccessSignature sr=h&sig=&se=1",
+        "SharedAccessSignature sr=h&sig=  &se=1",
         "SharedAccessSignature sr=h&sig=AAAA&se=",
         "SharedAccessSignature sr=h&sig=AAAA&se=-1",
         "SharedAccessSignature sr=h&sig=AAAA&se=1x",

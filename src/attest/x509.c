@@ -7,6 +7,9 @@
  * verifies. OpenSSL looks at purpose, lengths and the anchor's dates before signatures, so a
  * failure of those alone says nothing about where the leaf comes from. */
 #include "attest/method.h"
+
+#include <assert.h>
+
 #include "model/limits.h"
 
 static struct verdict refuse(enum reason reason)
@@ -92,46 +95,67 @@ static bool has_issued(const struct env *env, const struct crypto_cert *issuer,
            crypto_x509_is_signed_by(env->crypto, cert, issuer);
 }
 
-/* Does an unbroken line of signatures lead from the leaf to the anchor? Each certificate is used
- * once, so the walk ends. */
-static bool is_genuine(const struct env *env, const struct claim *claim,
-                       const struct crypto_cert *anchor, const struct attest_trust *trust)
+/* Marks whatever of the trust a line of signatures joins to `from`: upward who issued it, downward
+ * what it issued. */
+static void mark_line(const struct env *env, const struct crypto_cert *from, bool is_upward,
+                      const struct attest_trust *trust, bool ret_is[LIMIT_TRUST_CERTIFICATES])
 {
-    const struct crypto_cert *at = claim->chain[0];
-    bool is_used[LIMIT_TRUST_CERTIFICATES] = { false };
-    size_t n = trust->n_intermediates < LIMIT_TRUST_CERTIFICATES ? trust->n_intermediates
-                                                                 : LIMIT_TRUST_CERTIFICATES;
+    const struct crypto_cert *reached[1 + LIMIT_TRUST_CERTIFICATES] = { from };
+    size_t n = 1;
 
-    for (size_t steps = 0; steps <= n; steps++) {
-        size_t next = 0;
+    assert(trust->n_intermediates <= LIMIT_TRUST_CERTIFICATES);
+    for (size_t at = 0; at < n; at++) {
+        for (size_t i = 0; i < trust->n_intermediates; i++) {
+            const struct crypto_cert *next = trust->intermediates[i];
 
-        if (has_issued(env, anchor, at)) {
-            return true;
+            if (!ret_is[i] &&
+                has_issued(env, is_upward ? next : reached[at], is_upward ? reached[at] : next)) {
+                ret_is[i] = true;
+                reached[n++] = next;
+            }
         }
-        while (next < n && (is_used[next] || !has_issued(env, trust->intermediates[next], at))) {
-            next++;
-        }
-        if (next == n) {
-            return false;
-        }
-        is_used[next] = true;
-        at = trust->intermediates[next];
     }
-    return false;
 }
 
-/* Judges by one anchor. Sets all but the identity. */
+/* Does an unbroken line of signatures lead from the leaf to the anchor? *ret_line: the certificates
+ * on such lines alone. */
+static bool is_genuine(const struct env *env, const struct claim *claim,
+                       const struct crypto_cert *anchor, const struct attest_trust *trust,
+                       struct crypto_cert *ret_line[LIMIT_TRUST_CERTIFICATES], size_t *ret_n)
+{
+    bool is_above_leaf[LIMIT_TRUST_CERTIFICATES] = { false };
+    bool is_below_anchor[LIMIT_TRUST_CERTIFICATES] = { false };
+    size_t n = 0;
+
+    mark_line(env, claim->chain[0], true, trust, is_above_leaf);
+    mark_line(env, anchor, false, trust, is_below_anchor);
+    for (size_t i = 0; i < trust->n_intermediates; i++) {
+        if (is_above_leaf[i] && is_below_anchor[i]) {
+            ret_line[n++] = trust->intermediates[i];
+        }
+    }
+    *ret_n = n;
+    return n > 0 || has_issued(env, anchor, claim->chain[0]);
+}
+
+/* Judges by one anchor. Sets all but the identity. OpenSSL follows one issuer a step and does not
+ * come back, so what leads elsewhere (a cross-certified issuer, a forgery of its names) may keep it
+ * from a path that is there; a failure counts only if it stays without these. */
 static void judge_by_anchor(const struct env *env, const struct claim *claim,
                             const struct attest_anchor *anchor, const struct attest_trust *trust,
                             struct attest_judgement *ret)
 {
+    struct crypto_cert *line[LIMIT_TRUST_CERTIFICATES];
+    struct attest_trust genuine = { .intermediates = line };
     const char *why = NULL;
     enum crypto_path path = check_path(env, claim, anchor->cert, trust, &why);
     bool is_match = path == CRYPTO_PATH_OK;
 
-    if (path != CRYPTO_PATH_OK && path != CRYPTO_PATH_NONE && path != CRYPTO_PATH_BAD_SIGNATURE) {
-        is_match = is_genuine(env, claim, anchor->cert, trust);
-        if (!is_match) {
+    if (!is_match) {
+        is_match = is_genuine(env, claim, anchor->cert, trust, line, &genuine.n_intermediates);
+        if (is_match) {
+            path = check_path(env, claim, anchor->cert, &genuine, &why);
+        } else if (path != CRYPTO_PATH_NONE) {
             path = CRYPTO_PATH_BAD_SIGNATURE;
         }
     }

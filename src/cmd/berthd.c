@@ -2,6 +2,7 @@
  * until it is told to stop, closes everything in the opposite order.
  *
  * Exit status: 0 all well, 1 it could not be served, 2 usage or configuration. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include "cmd/config.h"
 #include "cmd/dev.h"
 #include "cmd/file.h"
+#include "cmd/init.h"
 #include "cmd/log.h"
 #include "front/front.h"
 #include "hub/bus.h"
@@ -32,6 +34,11 @@ struct process {
     size_t n_endpoints;
 };
 
+static struct process process; /* large, and there is one */
+
+/* Held while the server opens, and by the one thread that changes the files of --dev. */
+static pthread_mutex_t dev_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void on_access(void *arg, const struct front_access *a)
 {
     (void)arg;
@@ -47,6 +54,24 @@ static void on_event(void *arg, enum front_event_level level, const char *event,
 
     (void)arg;
     log_event(levels[level], event, text);
+}
+
+/* With --dev: the new hub's host name is in the certificate before its maker is answered. */
+static void on_hubs_changed(void)
+{
+    struct process *p = &process;
+    err e;
+
+    (void)pthread_mutex_lock(&dev_lock);
+    e = dev_cover_hubs(&p->dev, p->config, p->store);
+    if (err_is_ok(e)) {
+        e = front_reload(p->front);
+    }
+    (void)pthread_mutex_unlock(&dev_lock);
+    log_event(err_is_ok(e) ? CONFIG_LOG_INFO : CONFIG_LOG_ERROR,
+              err_is_ok(e) ? "reissued" : "reissue-failed",
+              err_is_ok(e) ? "The server's certificate has the host name of every hub."
+                           : err_detail());
 }
 
 /* ---- opening ---- */
@@ -147,11 +172,12 @@ static err open_front(struct process *p)
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
-                                   .is_draining = front_is_draining };
+                                   .is_draining = front_is_draining,
+                                   .hubs_changed = c->is_dev ? on_hubs_changed : NULL };
     return front_open(&config, &p->front);
 }
 
-static err open_all(struct process *p)
+static err open_in_order(struct process *p)
 {
     TRY(open_stores(p));
     if (p->config->is_dev) {
@@ -159,6 +185,16 @@ static err open_all(struct process *p)
     }
     TRY(open_front(p));
     return p->config->is_dev ? dev_announce(&p->dev, p->config, stdout) : OK;
+}
+
+static err open_all(struct process *p)
+{
+    err e;
+
+    (void)pthread_mutex_lock(&dev_lock);
+    e = open_in_order(p);
+    (void)pthread_mutex_unlock(&dev_lock);
+    return e;
 }
 
 /* The sink before the front's memory: its thread may still be leaving a callback. */
@@ -181,36 +217,38 @@ static int complain(err e)
 
 static int serve(const struct config *c)
 {
-    static struct process p; /* large, and there is one */
+    struct process *p = &process;
     char text[128];
     err e;
 
-    p = (struct process){ .config = c };
-    e = open_all(&p);
+    *p = (struct process){ .config = c };
+    e = open_all(p);
     if (!err_is_ok(e)) {
         int status = complain(e);
 
-        if (p.front != NULL) { /* serving, but nobody can be told */
+        if (p->front != NULL) { /* serving, but nobody can be told */
             _exit(status);
         }
-        close_all(&p);
+        close_all(p);
         return status;
     }
     (void)snprintf(text, sizeof(text), "MQTT on port %lld, HTTPS on port %lld.",
                    (long long)c->mqtt_port, (long long)c->https_port);
     log_event(CONFIG_LOG_INFO, "serving", text);
-    e = front_serve(p.front);
+    e = front_serve(p->front);
     if (!err_is_ok(e)) { /* a worker still holds what we would free */
         log_event(CONFIG_LOG_ERROR, "stuck", err_detail());
         _exit(EXIT_FAILURE);
     }
-    close_all(&p);
+    close_all(p);
     log_event(CONFIG_LOG_INFO, "ended", "Everything that was begun is done.");
     return EXIT_SUCCESS;
 }
 
 static int run(const struct config *c)
 {
+    err e;
+
     switch (c->command) {
     case CONFIG_HELP:
         config_print_help(stdout);
@@ -230,6 +268,9 @@ static int run(const struct config *c)
     case CONFIG_CHECK:
         (void)puts("The configuration is good.");
         break;
+    case CONFIG_INIT:
+        e = init_run(c, stdout);
+        return err_is_ok(e) ? EXIT_SUCCESS : complain(e);
     case CONFIG_SERVE:
         if (!c->core_dumps) {
             forbid_dumps();
@@ -243,13 +284,13 @@ static int run(const struct config *c)
 int main(int argc, char **argv)
 {
     static struct config c;
-    size_t files;
     int status;
     err e;
 
-    front_init(&files); /* before any thread and any OpenSSL */
+    (void)argc;
+    front_init(); /* before any thread and any OpenSSL */
     (void)umask(077);
-    e = config_load(argc, argv, &c);
+    e = config_load(argv, &c);
     if (err_is_ok(e)) {
         status = run(&c);
     } else {

@@ -12,6 +12,7 @@
 #include <ini.h>
 
 #include "cmd/config_table.h"
+#include "model/records.h"
 #include "util/span.h"
 
 enum { LINE_MAX_BYTES = 4096, DAY_S = 86400 };
@@ -126,14 +127,25 @@ static err set_value(struct config *c, const struct config_setting *s, const cha
     return OK;
 }
 
-static const struct config_setting *find_setting(const char *name)
+static const struct config_setting *find_in(const struct config_setting *table, size_t n,
+                                            const char *name)
 {
-    for (size_t i = 0; i < CONFIG_TABLE_LEN; i++) {
-        if (strcmp(CONFIG_TABLE[i].name, name) == 0) {
-            return &CONFIG_TABLE[i];
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            return &table[i];
         }
     }
     return NULL;
+}
+
+static const struct config_setting *find_setting(const char *name)
+{
+    return find_in(CONFIG_TABLE, CONFIG_TABLE_LEN, name);
+}
+
+static const struct config_setting *find_init_option(const char *name)
+{
+    return find_in(CONFIG_INIT_TABLE, CONFIG_INIT_TABLE_LEN, name);
 }
 
 static err set_defaults(struct config *c)
@@ -143,6 +155,9 @@ static err set_defaults(struct config *c)
 
         TRY(set_value(c, s, c->is_dev && s->dev != NULL ? s->dev : s->value, "default"));
         c->source[i] = "default";
+    }
+    for (size_t i = 0; i < CONFIG_INIT_TABLE_LEN; i++) {
+        TRY(set_text(c, &CONFIG_INIT_TABLE[i], ""));
     }
     return OK;
 }
@@ -266,27 +281,32 @@ static err take_option(struct config *c, char *const *argv, int *i)
     char name[64] = "";
     const char *word = argv[*i];
     size_t len = strcspn(word, "=");
-    const struct config_setting *s;
+    const struct config_setting *s, *init;
     const char *value;
 
     if (strncmp(word, "--", 2) == 0 && len < sizeof(name)) {
         memcpy(name, word + 2, len - 2);
     }
     s = find_setting(name);
-    if (s == NULL) {
+    init = c->command == CONFIG_INIT ? find_init_option(name) : NULL;
+    if (s == NULL && init == NULL) {
         return err_set(ERR_MALFORMED, "unknown option %.100s; see berthd --help", word);
     }
     value = value_of(argv, i);
     if (value == NULL) {
         return err_set(ERR_MALFORMED, "%.100s needs a value; see berthd --help", word);
     }
+    if (init != NULL) {
+        return set_text(c, init, value);
+    }
     TRY(set_value(c, s, value, "command line"));
     c->source[s - CONFIG_TABLE] = "command line";
     return OK;
 }
 
-/* Words that are no settings; true when it was one. */
-static err take_word(struct config *c, int argc, char *const *argv, int *i, bool *ret_taken)
+/* Words that are no settings. `file` is where the name of -c goes. */
+static err take_word(struct config *c, char *const *argv, int *i, const char **file,
+                     bool *ret_taken)
 {
     const char *word = argv[*i];
 
@@ -294,12 +314,11 @@ static err take_word(struct config *c, int argc, char *const *argv, int *i, bool
     if (strcmp(word, "--dev") == 0) {
         c->is_dev = true;
     } else if (strcmp(word, "-c") == 0 || strcmp(word, "--config") == 0) {
-        if (*i + 1 >= argc) {
+        if (argv[*i + 1] == NULL) {
             return err_set(ERR_MALFORMED, "%s needs a file", word);
         }
         *i += 1;
-        free(c->file);
-        c->file = strdup(argv[*i]);
+        *file = argv[*i];
     } else if (is_config_command(argv, *i, &c->command)) {
         *i += 1;
     } else {
@@ -309,20 +328,27 @@ static err take_word(struct config *c, int argc, char *const *argv, int *i, bool
 }
 
 /* First the words that decide where defaults and file come from, then the settings. */
-static err read_arguments(struct config *c, int argc, char *const *argv, bool takes_settings)
+static err read_arguments(struct config *c, char *const *argv, bool takes_settings)
 {
-    for (int i = 1; i < argc; i++) {
+    const char *file = NULL;
+
+    for (int i = 1; argv[i] != NULL; i++) {
         bool is_taken;
 
-        TRY(take_word(c, argc, argv, &i, &is_taken));
+        TRY(take_word(c, argv, &i, &file, &is_taken));
         if (is_taken) {
             continue;
         }
         if (takes_settings) {
             TRY(take_option(c, argv, &i));
-        } else if (find_setting(argv[i] + strspn(argv[i], "-")) != NULL) {
+        } else if (strncmp(argv[i], "--", 2) == 0 && argv[i + 1] != NULL &&
+                   (find_setting(argv[i] + 2) != NULL || find_init_option(argv[i] + 2) != NULL)) {
             i++; /* its value is no word of ours */
         }
+    }
+    if (!takes_settings && file != NULL) {
+        c->file = strdup(file);
+        return c->file != NULL ? OK : ERR(NOMEM);
     }
     return OK;
 }
@@ -400,6 +426,26 @@ static err check_certificates(const struct config *c)
     return OK;
 }
 
+static err check_init(const struct config *c)
+{
+    struct span host = span_str(c->init_host_name), hub_host = span_str(c->init_hub_host_name);
+
+    if (c->is_dev) {
+        return err_set(ERR_MALFORMED, "--dev makes its own ID scope and hub: it needs no init");
+    }
+    if (*c->init_name == '\0' || host.len == 0) {
+        return err_set(ERR_MALFORMED, "init needs --name and --host-name; see berthd --help");
+    }
+    if ((*c->init_hub_name == '\0') != (hub_host.len == 0)) {
+        return err_set(ERR_MALFORMED, "--hub-name and --hub-host-name go together");
+    }
+    if (!model_is_host_name(host) || (hub_host.len > 0 && !model_is_host_name(hub_host))) {
+        return err_set(ERR_MALFORMED, "\"%.*s\" is not a host name",
+                       SPAN_FMT(model_is_host_name(host) ? hub_host : host));
+    }
+    return OK;
+}
+
 static err finish(struct config *c)
 {
     if (c->is_dev) {
@@ -415,15 +461,18 @@ static err finish(struct config *c)
         c->mqtt_port == c->amqp_port) {
         return err_set(ERR_MALFORMED, "mqtt-port, https-port and amqp-port must differ");
     }
+    if (c->command == CONFIG_INIT) {
+        return check_init(c);
+    }
     return c->command == CONFIG_SHOW ? OK : check_certificates(c);
 }
 
-err config_load(int argc, char *const *argv, struct config *ret_config)
+err config_load(char *const *argv, struct config *ret_config)
 {
     struct config *c = ret_config;
 
     *c = (struct config){ 0 };
-    TRY(read_arguments(c, argc, argv, false));
+    TRY(read_arguments(c, argv, false));
     TRY(set_defaults(c));
     if (c->file == NULL && !c->is_dev && access(CONFIG_DEFAULT_FILE, R_OK) == 0) {
         c->file = strdup(CONFIG_DEFAULT_FILE);
@@ -431,22 +480,29 @@ err config_load(int argc, char *const *argv, struct config *ret_config)
     if (c->file != NULL) {
         TRY(read_file(c, c->file));
     }
-    TRY(read_arguments(c, argc, argv, true));
-    return c->command == CONFIG_SERVE || c->command == CONFIG_SHOW || c->command == CONFIG_CHECK
+    TRY(read_arguments(c, argv, true));
+    return c->command == CONFIG_SERVE || c->command == CONFIG_SHOW || c->command == CONFIG_CHECK ||
+                   c->command == CONFIG_INIT
                ? finish(c)
                : OK;
 }
 
-void config_done(struct config *c)
+static void free_texts(struct config *c, const struct config_setting *table, size_t n)
 {
-    for (size_t i = 0; i < CONFIG_TABLE_LEN; i++) {
-        if (CONFIG_TABLE[i].type == SETTING_TEXT) {
+    for (size_t i = 0; i < n; i++) {
+        if (table[i].type == SETTING_TEXT) {
             char *text;
 
-            memcpy(&text, config_table_at(c, &CONFIG_TABLE[i]), sizeof(text));
+            memcpy(&text, config_table_at(c, &table[i]), sizeof(text));
             free(text);
         }
     }
+}
+
+void config_done(struct config *c)
+{
+    free_texts(c, CONFIG_TABLE, CONFIG_TABLE_LEN);
+    free_texts(c, CONFIG_INIT_TABLE, CONFIG_INIT_TABLE_LEN);
     for (size_t i = 0; i < c->n_addresses; i++) {
         free(c->addresses[i]);
     }

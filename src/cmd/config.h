@@ -18,6 +18,7 @@ enum config_command {
     CONFIG_SHOW,
     CONFIG_SAMPLE,
     CONFIG_CHECK,
+    CONFIG_INIT,
 };
 
 enum config_log_format { CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
@@ -41,6 +42,9 @@ struct config {
     int64_t telemetry_retention_s, drain_timeout_s;
     bool core_dumps;
 
+    /* Options of `init`, as the texts above. */
+    char *init_name, *init_host_name, *init_hub_name, *init_hub_host_name;
+
     /* `bind`, split. */
     char *addresses[CONFIG_ADDRESSES_MAX];
     size_t n_addresses;
@@ -48,10 +52,11 @@ struct config {
     const char *source[CONFIG_SETTINGS_MAX]; /* where each setting's value is from */
 };
 
-/* Reads the command line, then the file it names (or the default one, when that is there), and
- * checks the whole. Options win over the file. ERR_MALFORMED: err_detail is a sentence that names
- * file and line, or the option. config_done is due in any case. */
-err config_load(int argc, char *const *argv, struct config *ret_config);
+/* Reads the command line (argv[0] is passed over, NULL ends it), then the file it names (or the
+ * default one, when that is there), and checks the whole. Options win over the file. ERR_MALFORMED:
+ * err_detail is a sentence that names file and line, or the option. config_done is due in any case.
+ */
+err config_load(char *const *argv, struct config *ret_config);
 void config_done(struct config *c);
 
 void config_print_help(FILE *out);

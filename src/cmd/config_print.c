@@ -61,13 +61,10 @@ static void describe(const struct config_setting *s, char *ret_text, size_t size
         n += (size_t)snprintf(ret_text + n, size - n, ".");
     }
     if (*s->value != '\0' && n < size) {
-        n += (size_t)snprintf(ret_text + n, size - n, " Default %s", s->value);
-        if (s->dev != NULL && n < size) {
-            n += (size_t)snprintf(ret_text + n, size - n, ", with --dev %s", s->dev);
-        }
-        if (n < size) {
-            (void)snprintf(ret_text + n, size - n, ".");
-        }
+        n += (size_t)snprintf(ret_text + n, size - n, " Default %s.", s->value);
+    }
+    if (s->dev != NULL && n < size) {
+        (void)snprintf(ret_text + n, size - n, " With --dev %s.", s->dev);
     }
 }
 
@@ -77,6 +74,7 @@ void config_print_help(FILE *out)
 
     (void)fprintf(out, "Usage: berthd -c FILE [OPTION …]\n"
                        "       berthd --dev [OPTION …]\n"
+                       "       berthd init -c FILE --name NAME --host-name HOST [OPTION …]\n"
                        "       berthd config --show|--sample [OPTION …]\n\n");
     wrap(out, intro, 0);
     (void)fprintf(out, "\n");
@@ -90,6 +88,13 @@ void config_print_help(FILE *out)
     }
     help_line(out, "config --show", "", "The settings in force, and where each is from.");
     help_line(out, "config --sample", "", "A configuration file with every setting.");
+    (void)fprintf(out, "\nOptions of init:\n");
+    for (size_t i = 0; i < CONFIG_INIT_TABLE_LEN; i++) {
+        char word[64];
+
+        (void)snprintf(word, sizeof(word), "--%s", CONFIG_INIT_TABLE[i].name);
+        help_line(out, word, CONFIG_INIT_TABLE[i].what, CONFIG_INIT_TABLE[i].help);
+    }
     (void)fprintf(out, "\nSettings; in the file without the dashes, as name = value:\n");
     for (size_t i = 0; i < CONFIG_TABLE_LEN; i++) {
         char word[64];
@@ -142,7 +147,9 @@ void config_print_man(FILE *out)
     (void)fputs(".TH BERTHD 8 \"\" \"berth " BERTH_VERSION "\" \"Berth\"\n"
                 ".SH NAME\nberthd \\- provisioning service and hub for fleets of devices\n"
                 ".SH SYNOPSIS\n.B berthd\n.B \\-c\n.I FILE\n[\\fIOPTION\\fR ...]\n.br\n"
-                ".B berthd \\-\\-dev\n[\\fIOPTION\\fR ...]\n.SH DESCRIPTION\n",
+                ".B berthd \\-\\-dev\n[\\fIOPTION\\fR ...]\n.br\n"
+                ".B berthd init \\-c\n.I FILE\n.B \\-\\-name\n.I NAME\n.B \\-\\-host\\-name\n"
+                ".I HOST\n[\\fIOPTION\\fR ...]\n.SH DESCRIPTION\n",
                 out);
     roff(out, intro);
     (void)fputs("\n.SH OPTIONS\n", out);
@@ -155,6 +162,13 @@ void config_print_man(FILE *out)
     }
     man_entry(out, "config --show", "", "The settings in force, and where each is from.");
     man_entry(out, "config --sample", "", "A configuration file with every setting.");
+    (void)fputs(".SH OPTIONS OF INIT\n", out);
+    for (size_t i = 0; i < CONFIG_INIT_TABLE_LEN; i++) {
+        char word[64];
+
+        (void)snprintf(word, sizeof(word), "--%s", CONFIG_INIT_TABLE[i].name);
+        man_entry(out, word, CONFIG_INIT_TABLE[i].what, CONFIG_INIT_TABLE[i].help);
+    }
     (void)fputs(".SH SETTINGS\nOn the command line with two dashes; in the file as name = value, "
                 "one a line. Lines that begin with # or ; are comments.\n",
                 out);

@@ -41,7 +41,7 @@ const struct config_setting CONFIG_TABLE[] = {
       .value = "",
       .dev = "localhost",
       .what = "NAME",
-      .help = "With --dev: the host name that devices and tools connect to." },
+      .help = "The host name that devices and tools connect to; for --dev only." },
     { .name = "data",
       .offset = AT(data),
       .value = "/var/lib/berth",
@@ -145,7 +145,30 @@ enum { SETTINGS = sizeof(CONFIG_TABLE) / sizeof(CONFIG_TABLE[0]) };
 _Static_assert((int)SETTINGS <= (int)CONFIG_SETTINGS_MAX, "struct config has no room");
 const size_t CONFIG_TABLE_LEN = SETTINGS;
 
+const struct config_setting CONFIG_INIT_TABLE[] = {
+    { .name = "name",
+      .offset = AT(init_name),
+      .what = "NAME",
+      .help = "What people call the provisioning service." },
+    { .name = "host-name",
+      .offset = AT(init_host_name),
+      .what = "HOST",
+      .help = "The host name that its service API is reached under." },
+    { .name = "hub-name",
+      .offset = AT(init_hub_name),
+      .what = "NAME",
+      .help = "Make a hub of this name too, and link it." },
+    { .name = "hub-host-name",
+      .offset = AT(init_hub_host_name),
+      .what = "HOST",
+      .help = "The host name that devices reach the hub under; it may be the same." },
+};
+const size_t CONFIG_INIT_TABLE_LEN = sizeof(CONFIG_INIT_TABLE) / sizeof(CONFIG_INIT_TABLE[0]);
+
 const struct config_word CONFIG_WORDS[] = {
+    { "init", CONFIG_INIT,
+      "Make a provisioning service (an ID scope) in the store, print its connection string this "
+      "once, and do no more. For the first start of a server without --dev." },
     { "--check-config", CONFIG_CHECK, "Check the configuration, and do no more." },
     { "--help", CONFIG_HELP, "This text." },
     { "--version", CONFIG_VERSION, "The version." },

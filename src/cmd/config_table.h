@@ -26,6 +26,10 @@ struct config_setting {
     const char *help;
 };
 
+/* Options of `berthd init`; texts all, of the command line alone. */
+extern const struct config_setting CONFIG_INIT_TABLE[];
+extern const size_t CONFIG_INIT_TABLE_LEN;
+
 #define CONFIG_DEFAULT_FILE "/etc/berth/berthd.conf"
 
 extern const struct config_setting CONFIG_TABLE[];

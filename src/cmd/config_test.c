@@ -33,7 +33,7 @@ static err load(const char *line, const char *text, struct config *ret_config)
         assert_true(argc < ARGS_MAX);
         argv[argc++] = strcmp(w, "FILE") == 0 ? path : w;
     }
-    e = config_load(argc, argv, ret_config);
+    e = config_load(argv, ret_config);
     (void)unlink(path);
     return e;
 }
@@ -166,8 +166,20 @@ static const struct bad_case bad_cases[] = {
     { "config --delete", "", "unknown option config" },
     { "--dev --mqtt-port", "", "--mqtt-port needs a value" },
     { "-c", "", "-c needs a file" },
+    { "-c /nowhere/1 -c /nowhere/2", "", "/nowhere/2: No such file" }, /* the last one */
     { "--dev --mqtt-port=x", "", "command line: mqtt-port = \"x\"" },
     { "--dev --https-port 8883", "", "must differ" },
+    /* init */
+    { "init -c FILE", "", "--name and --host-name" },
+    { "init -c FILE --name a", "", "--name and --host-name" },
+    { "init -c FILE --name a --host-name", "", "--host-name needs a value" },
+    { "init -c FILE --name a --host-name b_c!", "", "\"b_c!\" is not a host name" },
+    { "init -c FILE --name a --host-name b --hub-name c", "", "go together" },
+    { "init -c FILE --name a --host-name b --hub-name c --hub-host-name d/", "",
+      "\"d/\" is not a" },
+    { "init --dev --name a --host-name b", "", "needs no init" },
+    { "-c FILE --host-name b", "", "unknown option --host-name" },
+    { "-c FILE", "host-name = b\n", "unknown setting host-name" },
 };
 
 static void test_bad(void **state)
@@ -210,7 +222,9 @@ static void test_commands(void **state)
                   { "--man", CONFIG_MAN },
                   { "config --show", CONFIG_SHOW },
                   { "config --sample", CONFIG_SAMPLE },
-                  { "--dev --check-config --data /d", CONFIG_CHECK } };
+                  { "--dev --check-config --data /d", CONFIG_CHECK },
+                  { "init --name a --host-name b", CONFIG_INIT },
+                  { "--name init --host-name b -c FILE init", CONFIG_INIT } };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

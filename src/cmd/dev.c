@@ -5,32 +5,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/file.h"
-#include "core/instance.h"
-#include "crypto/cert_cache.h"
 #include "hub/hub.h"
 #include "model/limits.h"
-#include "util/base64.h"
 #include "json/writer.h"
 
-enum { ARENA_SIZE = 8 * 1024 * 1024, CERTS = 16, NAMES_MAX = 16 * 1024, JSON_MAX = 64 * 1024 };
+enum { NAMES_MAX = 16 * 1024, JSON_MAX = 1024 * 1024 };
 
 static const char INSTANCE_NAME[] = "dev";
 static const char HUB_NAME[] = "dev";
 static const char GROUP[] = "dev";
-
-/* A refusal of what we ask for ourselves is a fault. */
-static err must_be_granted(const char *what, struct verdict v)
-{
-    if (verdict_is_granted(v)) {
-        return OK;
-    }
-    return err_set(ERR_CORRUPT, "%s cannot be made: %s: %.*s", what, reason_info(v.reason)->token,
-                   SPAN_FMT(v.detail));
-}
 
 /* ---- instance and hub ---- */
 
@@ -43,7 +29,6 @@ static err open_instance(const struct env *env, struct dev *d, struct instance *
 {
     struct instance *rows = NULL;
     struct verdict v = VERDICT(GRANTED);
-    struct span own_name;
     size_t n = 0;
 
     TRY(core_instance_list(env, &rows, &n));
@@ -53,9 +38,8 @@ static err open_instance(const struct env *env, struct dev *d, struct instance *
             return OK;
         }
     }
-    TRY(arena_printf(env->arena, &own_name, "dps.%.*s", SPAN_FMT(d->host)));
-    TRY(core_instance_create(env, span_str(INSTANCE_NAME), own_name, ret, &v));
-    return must_be_granted("The ID scope", v);
+    TRY(core_instance_create(env, span_str(INSTANCE_NAME), d->host, ret, &v));
+    return setup_granted("The ID scope", v);
 }
 
 /* --host may be another than last time. */
@@ -81,35 +65,7 @@ static err open_hub(const struct env *env, struct dev *d, struct hub *ret)
         return OK;
     }
     TRY(hub_create(env, span_str(HUB_NAME), d->host, ret, &v));
-    return must_be_granted("The hub", v);
-}
-
-static err link_hub(const struct env *env, const struct instance *instance, const struct hub *hub)
-{
-    const struct linked_hub link = { .id_scope = instance->id_scope,
-                                     .host_name = hub->host_name,
-                                     .weight = 1,
-                                     .apply_allocation_policy = 1 };
-    struct verdict v = VERDICT(GRANTED);
-
-    TRY(core_instance_link(env, &link, &v));
-    return v.reason == REASON_RESOURCE_EXISTS ? OK : must_be_granted("The hub's link", v);
-}
-
-static err owner_key(const struct env *env, enum policy_owner owner_type, struct span owner,
-                     const char *name, struct span *ret_key)
-{
-    struct policy policy = { 0 };
-    struct buf text;
-    bool is_found = false;
-
-    TRY(core_policy_find(env, owner_type, owner, span_str(name), &policy, &is_found));
-    if (!is_found) {
-        return err_set(ERR_CORRUPT, "The policy %s is gone from the store.", name);
-    }
-    text = arena_buf(env->arena);
-    base64_encode(policy.primary_key, &text);
-    return arena_buf_end(env->arena, &text, ret_key);
+    return setup_granted("The hub", v);
 }
 
 /* ---- enrollment group ---- */
@@ -137,13 +93,13 @@ static err open_group(const struct env *env, struct dev *d)
     e.x509_source = X509_SOURCE_SIGNING;
     e.x509_primary = d->pki.device_ca_der;
     TRY(core_enrollment_put(env, &how, &e, &v));
-    return must_be_granted("The enrollment group", v);
+    return setup_granted("The enrollment group", v);
 }
 
 /* ---- opening ---- */
 
 /* All that the server may be called: --host, localhost, its addresses, every hub. */
-static err gather_names(const struct env *env, const struct config *c, struct dev *d,
+static err gather_names(const struct env *env, const struct config *c, const struct dev *d,
                         struct span *ret_names)
 {
     static const char *const always[][2] = {
@@ -181,89 +137,82 @@ static err open_all(const struct env *env, const struct config *c, struct dev *d
     TRY(open_instance(env, d, &instance));
     TRY(open_hub(env, d, &hub));
     TRY(name_instance(env, d, &instance));
-    TRY(link_hub(env, &instance, &hub));
+    TRY(setup_link(env, instance.id_scope, hub.host_name));
     d->id_scope = instance.id_scope;
-    TRY(owner_key(env, POLICY_OF_INSTANCE, instance.id_scope, "provisioningserviceowner",
-                  &d->service_key));
-    TRY(owner_key(env, POLICY_OF_HUB, hub.host_name, "iothubowner", &d->hub_key));
+    TRY(setup_login(env, POLICY_OF_INSTANCE, instance.id_scope, d->host, &d->service_login));
+    TRY(setup_login(env, POLICY_OF_HUB, hub.host_name, d->host, &d->hub_login));
     TRY(gather_names(env, c, d, &names));
     TRY(dev_pki_open(env->crypto, d->dir, names, env->now_ms, env->arena, &d->pki));
     return open_group(env, d);
 }
 
-static err remove_old(const struct dev *d)
+static void remove_old(const struct dev *d)
 {
     char path[PATH_MAX + 16];
 
     (void)snprintf(path, sizeof(path), "%s/dev.json", d->dir);
     (void)unlink(path);
-    return OK;
 }
 
 err dev_open(const struct config *c, struct store *store, struct dev *ret_dev)
 {
-    AUTO(crypto) struct crypto *crypto = NULL;
-    struct env env = { .store = store, .random = crypto_random };
-    uint8_t id[GUID_BYTES];
-    struct buf text;
-    struct timespec now;
-    err e;
-
-    *ret_dev = (struct dev){ .block = malloc(ARENA_SIZE) };
-    if (ret_dev->block == NULL || realpath(c->data, ret_dev->dir) == NULL) {
+    *ret_dev = (struct dev){ 0 };
+    if (realpath(c->data, ret_dev->dir) == NULL) {
         return err_set(ERR_IO, "%s: it cannot be entered", c->data);
     }
-    TRY(remove_old(ret_dev));
-    arena_init(&ret_dev->arena, ret_dev->block, ARENA_SIZE);
-    TRY(arena_copy(&ret_dev->arena, span_str(c->host), &ret_dev->host));
-    TRY(crypto_new(CRYPTO_FULL, &crypto));
-    env.crypto = crypto;
-    env.arena = &ret_dev->arena;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    env.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    crypto_random(id, sizeof(id));
-    text = buf_over(env.tracking_id, sizeof(env.tracking_id));
-    guid_format(id, &text);
-    TRY(crypto_cert_cache_new(crypto, CERTS, &env.certs));
-    e = open_all(&env, c, ret_dev);
-    crypto_cert_cache_free(env.certs);
-    return e;
+    remove_old(ret_dev);
+    TRY(setup_open(store, &ret_dev->setup));
+    TRY(arena_copy(&ret_dev->setup->arena, span_str(c->host), &ret_dev->host));
+    return open_all(&ret_dev->setup->env, c, ret_dev);
 }
 
 void dev_done(struct dev *d)
 {
-    if (d->block != NULL) {
-        crypto_wipe(d->block, ARENA_SIZE); /* keys of policies */
-        free(d->block);
-    }
+    setup_close(d->setup);
     *d = (struct dev){ 0 };
 }
 
 /* ---- announcing ---- */
 
-static void connection_string(struct buf *out, struct span host, const char *policy,
-                              struct span key)
+static void write_hub(struct json_writer *w, struct span host, struct span login)
 {
-    buf_printf(out, "HostName=%.*s;SharedAccessKeyName=%s;SharedAccessKey=", SPAN_FMT(host),
-               policy);
-    buf_add(out, key);
+    json_write_begin_object(w, NULL);
+    json_write_text(w, "hostName", host);
+    json_write_text(w, "connectionString", login);
+    json_write_end_object(w);
 }
 
-static void write_json(const struct dev *d, const struct config *c, struct span service,
-                       struct span hub, struct buf *out)
+/* Our own comes first: it is the one that tools take when none is named. */
+static err write_hubs(const struct env *env, const struct dev *d, struct json_writer *w)
+{
+    struct hub *hubs = NULL;
+    struct span own, login;
+    size_t n = 0;
+
+    TRY(model_fold(env->arena, d->host, &own));
+    TRY(hub_list(env, &hubs, &n));
+    json_write_begin_array(w, "hubs");
+    write_hub(w, d->host, d->hub_login);
+    for (size_t i = 0; i < n; i++) {
+        if (!span_eq(hubs[i].host_name, own)) {
+            TRY(setup_login(env, POLICY_OF_HUB, hubs[i].host_name, hubs[i].host_name, &login));
+            write_hub(w, hubs[i].host_name, login);
+        }
+    }
+    json_write_end_array(w);
+    return OK;
+}
+
+static err write_json(const struct env *env, const struct dev *d, const struct config *c,
+                      struct buf *out)
 {
     struct json_writer w = json_writer_over(out);
 
     json_write_begin_object(&w, NULL);
     json_write_text(&w, "idScope", d->id_scope);
     json_write_text(&w, "deviceEndpoint", d->host);
-    json_write_text(&w, "serviceConnectionString", service);
-    json_write_begin_array(&w, "hubs");
-    json_write_begin_object(&w, NULL);
-    json_write_text(&w, "hostName", d->host);
-    json_write_text(&w, "connectionString", hub);
-    json_write_end_object(&w);
-    json_write_end_array(&w);
+    json_write_text(&w, "serviceConnectionString", d->service_login);
+    TRY(write_hubs(env, d, &w));
     json_write_str(&w, "serverCaFile", d->pki.server_ca_cert);
     json_write_begin_object(&w, "deviceCa");
     json_write_str(&w, "certFile", d->pki.device_ca_cert);
@@ -279,10 +228,21 @@ static void write_json(const struct dev *d, const struct config *c, struct span 
     json_write_end_object(&w);
     json_write_end_object(&w);
     buf_add_u8(out, '\n');
+    return buf_ok(out);
 }
 
-static void tell_person(const struct dev *d, const struct config *c, struct span service,
-                        struct span hub, FILE *out)
+static err write_dev_json(const struct env *env, const struct dev *d, const struct config *c)
+{
+    uint8_t *memory = arena_alloc(env->arena, JSON_MAX);
+    struct buf text = buf_over(memory, memory != NULL ? JSON_MAX : 0);
+    char path[PATH_MAX + 16];
+
+    TRY(write_json(env, d, c, &text));
+    (void)snprintf(path, sizeof(path), "%s/dev.json", d->dir);
+    return file_write(path, buf_span(&text), 0600);
+}
+
+static void tell_person(const struct dev *d, const struct config *c, FILE *out)
 {
     (void)fprintf(out,
                   "berthd --dev accepts connections.\n"
@@ -296,28 +256,28 @@ static void tell_person(const struct dev *d, const struct config *c, struct span
                   "  enrollment group   %s: any device with a certificate of the devices' CA\n"
                   "  all of it          %s/dev.json\n",
                   SPAN_FMT(d->id_scope), SPAN_FMT(d->host), (long long)c->mqtt_port,
-                  (long long)c->https_port, SPAN_FMT(service), SPAN_FMT(hub), d->pki.server_ca_cert,
-                  d->pki.device_ca_cert, d->pki.device_ca_key, GROUP, d->dir);
+                  (long long)c->https_port, SPAN_FMT(d->service_login), SPAN_FMT(d->hub_login),
+                  d->pki.server_ca_cert, d->pki.device_ca_cert, d->pki.device_ca_key, GROUP,
+                  d->dir);
     (void)fflush(out);
 }
 
 err dev_announce(const struct dev *d, const struct config *c, FILE *out)
 {
-    uint8_t service_text[1024], hub_text[1024];
-    static uint8_t json_text[JSON_MAX];
-    struct buf service = buf_over(service_text, sizeof(service_text));
-    struct buf hub = buf_over(hub_text, sizeof(hub_text));
-    struct buf json_out = buf_over(json_text, sizeof(json_text));
-    char path[PATH_MAX + 16];
-
-    connection_string(&service, d->host, "provisioningserviceowner", d->service_key);
-    connection_string(&hub, d->host, "iothubowner", d->hub_key);
-    write_json(d, c, buf_span(&service), buf_span(&hub), &json_out);
-    TRY(buf_ok(&service));
-    TRY(buf_ok(&hub));
-    TRY(buf_ok(&json_out));
-    (void)snprintf(path, sizeof(path), "%s/dev.json", d->dir);
-    TRY(file_write(path, buf_span(&json_out), 0600));
-    tell_person(d, c, buf_span(&service), buf_span(&hub), out);
+    TRY(write_dev_json(&d->setup->env, d, c));
+    tell_person(d, c, out);
     return OK;
+}
+
+/* Its own setup: d's does not grow with every hub. */
+err dev_cover_hubs(const struct dev *d, const struct config *c, struct store *store)
+{
+    AUTO(setup) struct setup *s = NULL;
+    struct dev_pki pki;
+    struct span names;
+
+    TRY(setup_open(store, &s));
+    TRY(gather_names(&s->env, c, d, &names));
+    TRY(dev_pki_open(s->crypto, d->dir, names, s->env.now_ms, &s->arena, &pki));
+    return write_dev_json(&s->env, d, c);
 }

@@ -5,14 +5,15 @@
 
 #include "cmd/config.h"
 #include "cmd/dev_pki.h"
+#include "cmd/setup.h"
 #include "store/store.h"
 
 struct dev {
     struct dev_pki pki;
-    void *block; /* of the arena that the spans point into */
-    struct arena arena;
-    char dir[PATH_MAX]; /* absolute */
-    struct span host, id_scope, service_key, hub_key;
+    struct setup *setup; /* what the spans point into */
+    char dir[PATH_MAX];  /* absolute */
+    struct span host, id_scope;
+    struct span service_login, hub_login; /* connection strings */
 };
 
 /* Makes or finds certificates, ID scope, hub, enrollment group. The store must be this process's
@@ -20,6 +21,11 @@ struct dev {
  * err_detail is a sentence. dev_done is due in any case. */
 err dev_open(const struct config *c, struct store *store, struct dev *ret_dev);
 void dev_done(struct dev *d);
+
+/* There may be a new hub: a server certificate that has its host name and a dev.json that lists it,
+ * in the files that there were. One thread at a time, and not while dev_announce runs. Faults:
+ * err_detail is a sentence, the old files may be there still. */
+err dev_cover_hubs(const struct dev *d, const struct config *c, struct store *store);
 
 /* Connections are accepted: writes dev.json and tells a person the same. */
 err dev_announce(const struct dev *d, const struct config *c, FILE *out);

@@ -30,6 +30,7 @@ struct registering {
     /* Results. */
     struct verdict verdict;
     struct registration registration;
+    bool is_rekeyed;
 };
 
 static bool is_disabled(struct verdict v)
@@ -99,8 +100,8 @@ static struct registration renewed(const struct registering *g, const struct reg
     };
 }
 
-static err place_device(const struct registering *g, struct store_tx *tx,
-                        const struct registration *r, enum reason *ret_reason)
+static err place_device(struct registering *g, struct store_tx *tx, const struct registration *r,
+                        enum reason *ret_reason)
 {
     const struct enrollment *e = attest_identity_enrollment(&g->reading->found.identity);
     struct placement p = {
@@ -114,7 +115,7 @@ static err place_device(const struct registering *g, struct store_tx *tx,
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
         .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
     };
-    err result = g->place(g->env, tx, &p);
+    err result = g->place(g->env, tx, &p, &g->is_rekeyed);
 
     /* A link or a record may outlive the hub. */
     if (err_is(result, ERR_NOT_FOUND)) {
@@ -182,6 +183,7 @@ static err commit(struct store_tx *tx, void *arg)
 
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
+    g->is_rekeyed = false;
     TRY(store_find(tx, &KIND_REGISTRATION, &was, g->env->arena, &was, &existed));
     if (is_overtaken(g, &was, existed)) {
         g->verdict = VERDICT(REGISTRATION_CONFLICT);
@@ -225,6 +227,18 @@ static err genuine_leaf(const struct env *env, const struct claim *claim,
     return OK;
 }
 
+err core_refuse(const struct env *env, const struct claim *claim, struct verdict verdict)
+{
+    struct core_reading names;
+    struct decision d;
+
+    TRY(core_reading_names(env, claim, &names));
+    core_decision_begin(env, claim, names.id_scope, names.registration_key, &d);
+    TRY(core_decision_certificates(env, claim->chain, claim->n_chain, &d));
+    d.reason = verdict.reason;
+    return store_decision_write(env->store, &d);
+}
+
 static err refuse(const struct env *env, const struct decision *d, struct verdict verdict,
                   struct core_outcome *ret_outcome)
 {
@@ -256,6 +270,7 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
         .verdict = g.verdict,
         .has_registration = g.verdict.reason != REASON_REGISTRATION_CONFLICT,
         .registration = g.registration,
+        .is_rekeyed = g.is_rekeyed,
     };
     return OK;
 }
@@ -303,7 +318,6 @@ err core_poll(const struct env *env, const struct claim *claim, struct core_outc
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
     struct verdict verdict;
-    struct decision d;
     bool has_scope;
 
     assert(claim->operation == OPERATION_STATUS);
@@ -313,10 +327,9 @@ err core_poll(const struct env *env, const struct claim *claim, struct core_outc
     TRY(core_reading_registration(env, claim, reading, &has_scope));
     TRY(judge_poll(claim, reading, has_scope, &verdict));
     if (!verdict_is_granted(verdict)) {
-        core_decision_begin(env, claim, reading->id_scope, reading->registration_key, &d);
-        TRY(core_decision_certificates(env, claim->chain, claim->n_chain, &d));
-        d.reason = verdict.reason;
-        return refuse(env, &d, verdict, ret_outcome);
+        TRY(core_refuse(env, claim, verdict));
+        *ret_outcome = (struct core_outcome){ .verdict = verdict };
+        return OK;
     }
     *ret_outcome = (struct core_outcome){ .verdict = verdict,
                                           .has_registration = true,

@@ -11,6 +11,7 @@ struct core_outcome {
     struct verdict verdict; /* refused: nothing else holds, except for ENROLLMENT_DISABLED */
     bool has_registration;
     struct registration registration; /* as stored, spans in the request's arena */
+    bool is_rekeyed; /* its device on the hub had another credential: cut off who uses that */
 };
 
 /* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision
@@ -29,6 +30,10 @@ err core_poll(const struct env *env, const struct claim *claim, struct core_outc
 /* Status lookup (OPERATION_LOOKUP): attests as register does, changes nothing but the decision
  * record. */
 err core_lookup(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
+
+/* Leaves the decision record of a claim that was refused before anything was looked up: its body or
+ * its certificates cannot be read. */
+err core_refuse(const struct env *env, const struct claim *claim, struct verdict verdict);
 
 /* What would happen to this certificate chain: the decision record of a dry run. id_scope folded;
  * the registration ID is the leaf's CN. chain[0] is the leaf. Nothing is stored. */

@@ -449,11 +449,13 @@ static void of_two_at_once_the_later_is_refused(void **state)
     assert_reason(GRANTED, register_with(&leaf).verdict);
 }
 
-static err break_down(const struct env *env, struct store_tx *tx, const struct placement *p)
+static err break_down(const struct env *env, struct store_tx *tx, const struct placement *p,
+                      bool *ret_rekeyed)
 {
     (void)env;
     (void)tx;
     (void)p;
+    (void)ret_rekeyed;
     return ERR(IO);
 }
 

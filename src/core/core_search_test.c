@@ -476,6 +476,36 @@ static void a_loop_of_issuers_ends(void **state)
     fixture_free(&a);
 }
 
+/* An intermediate that two roots have certified leads to either, whichever of its certificates the
+ * device sends first: the order is the device's choice, the decision is not. */
+static void of_a_cross_certified_intermediate_either_way_counts(void **state)
+{
+    const struct fixture_cert what = { .cn = "Crossed", .is_ca = true };
+    struct node sub = fixture_node(&f, &what, &world[ROOT]);
+    struct crypto_cert *crossed = fixture_issue(&f, &what, sub.key, &world[STRANGER]);
+    struct node leaf = fixture_leaf(&f, "dev", &sub);
+    struct crypto_cert *const chains[][3] = {
+        { leaf.cert, sub.cert, crossed },
+        { leaf.cert, crossed, sub.cert },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_reason(ISSUER_UNKNOWN, fixture_register(&f, "dev", chains[i], 3).verdict);
+    }
+    enroll(GROUP, STRANGER);
+    for (size_t i = 0; i < 2; i++) {
+        assert_reason(GRANTED, fixture_register(&f, "dev", chains[i], 3).verdict);
+    }
+    enroll(GROUP_OFF, ROOT);
+    for (size_t i = 0; i < 2; i++) {
+        assert_reason(ENROLLMENT_DISABLED, fixture_register(&f, "dev", chains[i], 3).verdict);
+    }
+    fixture_free(&leaf);
+    crypto_x509_free(crossed);
+    fixture_free(&sub);
+}
+
 static void names_are_checked_before_anything_else(void **state)
 {
     static const struct {
@@ -536,6 +566,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_long_path_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_loop_of_issuers_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_cross_certified_intermediate_either_way_counts, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(names_are_checked_before_anything_else, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refusal_leaves_a_record, setup, teardown),
     };

@@ -3,7 +3,10 @@
  * names before it is kept. */
 #include "core/decision.h"
 
+#include <assert.h>
+
 #include "core/enrollment.h"
+#include "crypto/x509_json.h"
 #include "model/limits.h"
 #include "json/writer.h"
 
@@ -23,54 +26,17 @@ void core_decision_begin(const struct env *env, const struct claim *claim, struc
     };
 }
 
-static void write_printed(struct json_writer *w, const char *member, const struct crypto_cert *cert,
-                          void (*print)(const struct crypto_cert *, struct buf *))
-{
-    uint8_t room[1024];
-    struct buf text = buf_over(room, sizeof room);
-
-    print(cert, &text); /* a name beyond any sense is cut */
-    json_write_text(w, member, buf_span(&text));
-}
-
-static err write_certificate(struct json_writer *w, const struct crypto_cert *cert)
-{
-    struct crypto_x509_info info = { 0 };
-    uint8_t digest[CRYPTO_SHA256_LEN];
-
-    TRY(crypto_x509_sha256(cert, digest));
-    json_write_begin_object(w, NULL);
-    write_printed(w, "subject", cert, crypto_x509_subject);
-    write_printed(w, "issuer", cert, crypto_x509_issuer);
-    write_printed(w, "serialNumber", cert, crypto_x509_serial);
-    json_write_hex_upper(w, "sha256Thumbprint", span_of(digest, sizeof digest));
-    /* Dates that do not parse are left out: the path check says what is wrong with them. */
-    if (err_is_ok(crypto_x509_info(cert, &info))) {
-        json_write_time(w, "notBeforeUtc", info.not_before_ms);
-        json_write_time(w, "notAfterUtc", info.not_after_ms);
-    }
-    json_write_end_object(w);
-    return OK;
-}
-
 err core_decision_certificates(const struct env *env, struct crypto_cert *const *chain,
                                size_t n_chain, struct decision *d)
 {
+    size_t n = n_chain < LIMIT_CHAIN_CERTIFICATES ? n_chain : LIMIT_CHAIN_CERTIFICATES;
     struct buf text;
-    struct json_writer w;
 
-    if (n_chain == 0) {
+    if (n == 0) {
         return OK;
     }
     text = arena_buf(env->arena);
-    w = json_writer_over(&text);
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "chain");
-    for (size_t i = 0; i < n_chain && i < LIMIT_CHAIN_CERTIFICATES; i++) {
-        TRY(write_certificate(&w, chain[i]));
-    }
-    json_write_end_array(&w);
-    json_write_end_object(&w);
+    TRY(crypto_x509_json_chain(chain, n, &text));
     return arena_buf_end(env->arena, &text, &d->certificate);
 }
 
@@ -127,49 +93,147 @@ err core_decision_found(const struct env *env, const struct core_found *found, s
 
 struct decision_query {
     const struct env *env;
-    struct span id_scope, key;
+    struct span id_scope;
+    struct span key; /* folded: tracking ID or registration ID */
     size_t limit;
     struct decision_row *rows;
     size_t n;
     bool is_found;
 };
 
+static err read_links(struct decision_query *q, struct store_tx *tx, struct linked_hub **ret_links,
+                      size_t *ret_n)
+{
+    struct linked_hub prefix = { .id_scope = q->id_scope };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_PAGE };
+
+    return store_scan(tx, &KIND_LINKED_HUB, &scan, q->env->arena, ret_links, ret_n);
+}
+
+/* Decisions at the door of a hub stand under the hub's name. */
 static err read_one(struct store_tx *tx, void *arg)
 {
     struct decision_query *q = arg;
+    struct linked_hub *links;
+    size_t n;
 
     q->rows[0].tracking_id = q->key;
-    return store_find(tx, &KIND_DECISION, q->rows, q->env->arena, q->rows, &q->is_found);
+    TRY(store_find(tx, &KIND_DECISION, q->rows, q->env->arena, q->rows, &q->is_found));
+    if (!q->is_found || span_eq(q->rows[0].id_scope, q->id_scope)) {
+        return OK;
+    }
+    q->is_found = false;
+    TRY(read_links(q, tx, &links, &n));
+    for (size_t i = 0; i < n; i++) {
+        q->is_found = q->is_found || span_eq(q->rows[0].id_scope, links[i].host_name);
+    }
+    return OK;
 }
 
 err core_decision_get(const struct env *env, struct span id_scope, struct span tracking_id,
                       struct decision_row *ret_row, struct verdict *ret_verdict)
 {
     struct decision_row row = { 0 };
-    struct decision_query q = { .env = env, .rows = &row };
+    struct decision_query q = { .env = env, .id_scope = id_scope, .rows = &row };
 
     TRY(model_fold(env->arena, tracking_id, &q.key));
     TRY(store_read(env->store, read_one, &q));
-    if (!q.is_found || !span_eq(row.id_scope, id_scope)) {
-        *ret_verdict = VERDICT(RESOURCE_NOT_FOUND);
-        return OK;
+    if (q.is_found) {
+        *ret_row = row;
     }
-    *ret_row = row;
-    *ret_verdict = VERDICT(GRANTED);
+    *ret_verdict = q.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    return OK;
+}
+
+/* The latest of several walks, newest first: times and keys alone, as rows may be long. */
+struct latest {
+    struct {
+        int64_t time_ms;
+        uint8_t tracking_id[GUID_TEXT_LEN];
+    } entries[LIMIT_DECISIONS_TOP];
+    size_t n, limit;
+};
+
+static void insert_latest(struct latest *l, const struct decision_row *row)
+{
+    size_t at = l->n;
+
+    while (at > 0 && l->entries[at - 1].time_ms < row->time_ms) {
+        at--;
+    }
+    if (at == l->limit || row->tracking_id.len != GUID_TEXT_LEN) {
+        return;
+    }
+    l->n += l->n < l->limit;
+    memmove(&l->entries[at + 1], &l->entries[at], (l->n - 1 - at) * sizeof l->entries[0]);
+    l->entries[at].time_ms = row->time_ms;
+    memcpy(l->entries[at].tracking_id, row->tracking_id.data, GUID_TEXT_LEN);
+}
+
+/* Decisions under one scope, or at the door of one hub. */
+static err collect(struct decision_query *q, struct store_tx *tx, struct span id_scope,
+                   struct span key, struct latest *l)
+{
+    struct decision_row prefix = { .id_scope = id_scope, .registration_key = key };
+    struct store_scan scan = { .index = DECISION_BY_REGISTRATION,
+                               .prefix = &prefix,
+                               .n_prefix = 2,
+                               .descending = true,
+                               .limit = q->limit };
+    size_t mark = q->env->arena->used;
+    struct decision_row *rows;
+    size_t n;
+
+    TRY(store_scan(tx, &KIND_DECISION, &scan, q->env->arena, &rows, &n));
+    for (size_t i = 0; i < n; i++) {
+        insert_latest(l, &rows[i]);
+    }
+    q->env->arena->used = mark;
+    return OK;
+}
+
+/* What the registered device is called on its hub, folded; absent unless that is another name. */
+static err read_device_key(struct decision_query *q, struct store_tx *tx, struct span *ret_key)
+{
+    struct registration r = { .id_scope = q->id_scope, .key = q->key };
+    bool is_found;
+
+    TRY(store_find(tx, &KIND_REGISTRATION, &r, q->env->arena, &r, &is_found));
+    *ret_key = SPAN_NONE;
+    if (is_found && !span_eq_nocase(r.device_id, q->key)) {
+        return model_fold(q->env->arena, r.device_id, ret_key);
+    }
     return OK;
 }
 
 static err read_latest(struct store_tx *tx, void *arg)
 {
     struct decision_query *q = arg;
-    struct decision_row prefix = { .id_scope = q->id_scope, .registration_key = q->key };
-    struct store_scan scan = { .index = DECISION_BY_REGISTRATION,
-                               .prefix = &prefix,
-                               .n_prefix = 2,
-                               .descending = true,
-                               .limit = q->limit };
+    struct latest latest = { .limit = q->limit };
+    struct linked_hub *links;
+    struct span device_key;
+    size_t n_links;
 
-    return store_scan(tx, &KIND_DECISION, &scan, q->env->arena, &q->rows, &q->n);
+    TRY(read_device_key(q, tx, &device_key));
+    TRY(read_links(q, tx, &links, &n_links));
+    TRY(collect(q, tx, q->id_scope, q->key, &latest));
+    for (size_t i = 0; i < n_links; i++) {
+        TRY(collect(q, tx, links[i].host_name, q->key, &latest));
+        if (!span_is_absent(device_key)) {
+            TRY(collect(q, tx, links[i].host_name, device_key, &latest));
+        }
+    }
+    q->rows = ARENA_ARRAY(q->env->arena, latest.n + 1, struct decision_row);
+    if (q->rows == NULL) {
+        return ERR(NOMEM);
+    }
+    for (q->n = 0; q->n < latest.n; q->n++) {
+        struct decision_row *row = &q->rows[q->n];
+
+        row->tracking_id = span_of(latest.entries[q->n].tracking_id, GUID_TEXT_LEN);
+        TRY(store_get(tx, &KIND_DECISION, row, q->env->arena, row));
+    }
+    return OK;
 }
 
 err core_decision_list(const struct env *env, struct span id_scope, struct span registration_id,
@@ -177,6 +241,7 @@ err core_decision_list(const struct env *env, struct span id_scope, struct span 
 {
     struct decision_query q = { .env = env, .id_scope = id_scope, .limit = limit };
 
+    assert(limit >= 1 && limit <= LIMIT_DECISIONS_TOP);
     TRY(model_fold(env->arena, registration_id, &q.key));
     TRY(store_read(env->store, read_latest, &q));
     *ret_rows = q.rows;
@@ -207,11 +272,11 @@ static err count_excess(struct store_tx *tx, void *arg)
     return OK;
 }
 
-/* The oldest rows that are too old, or too many. */
+/* The oldest rows, which come first, that are too old, or too many. */
 static err find_oldest(struct store_tx *tx, void *arg)
 {
     struct pruning *p = arg;
-    struct store_scan oldest = { .index = DECISION_BY_TIME, .limit = p->limit };
+    struct store_scan oldest = { .limit = p->limit };
     size_t n = 0;
 
     TRY(store_scan(tx, &KIND_DECISION, &oldest, p->env->arena, &p->rows, &p->n));

@@ -50,8 +50,9 @@ err core_registration_list(const struct env *env, struct span id_scope, struct s
                            struct span after, size_t limit, struct registration **ret_rows,
                            size_t *ret_n);
 
-/* Decision records. By tracking ID: RESOURCE_NOT_FOUND. Of a registration: newest first. Only those
- * of id_scope. */
+/* Decision records of an ID scope, and of its devices at the doors of the hubs linked to it. By
+ * tracking ID: RESOURCE_NOT_FOUND. Of a registration, and of the device it became: newest first, at
+ * most `limit` (up to LIMIT_DECISIONS_TOP). */
 err core_decision_get(const struct env *env, struct span id_scope, struct span tracking_id,
                       struct decision_row *ret_row, struct verdict *ret_verdict);
 err core_decision_list(const struct env *env, struct span id_scope, struct span registration_id,

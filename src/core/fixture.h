@@ -76,6 +76,16 @@ static inline void fixture_random(void *ret_bytes, size_t len)
     }
 }
 
+static inline void fixture_new_tracking_id(struct env *env)
+{
+    uint8_t id[GUID_BYTES];
+    struct buf text = buf_over(env->tracking_id, GUID_TEXT_LEN);
+
+    fixture_random(id, sizeof id);
+    memcpy(id + 10, id, 6); /* the count, where the time and the version do not hide it */
+    guid_format_v7(env->now_ms, id, &text);
+}
+
 static inline struct env fixture_env(struct fixture *f, struct arena *arena)
 {
     struct env env = { .store = f->store,
@@ -84,11 +94,8 @@ static inline struct env fixture_env(struct fixture *f, struct arena *arena)
                        .arena = arena,
                        .now_ms = TEST_NOW,
                        .random = fixture_random };
-    uint8_t id[GUID_BYTES];
-    struct buf text = buf_over(env.tracking_id, GUID_TEXT_LEN);
 
-    fixture_random(id, sizeof id);
-    guid_format(id, &text);
+    fixture_new_tracking_id(&env);
     return env;
 }
 
@@ -99,6 +106,7 @@ static inline void fixture_next(struct fixture *f)
 
     f->env = fixture_env(f, &f->arena);
     f->env.now_ms = now_ms;
+    fixture_new_tracking_id(&f->env);
 }
 
 static inline err fixture_put_rows(struct store_tx *tx, void *arg)
@@ -265,12 +273,13 @@ static struct placement fixture_placed;
 static int fixture_placements;
 
 static inline err fixture_place(const struct env *env, struct store_tx *tx,
-                                const struct placement *p)
+                                const struct placement *p, bool *ret_rekeyed)
 {
     struct hub hub = { .host_name = p->hub };
 
     TRY(store_get(tx, &KIND_HUB, &hub, env->arena, &hub));
     fixture_placed = *p;
+    *ret_rekeyed = false;
     fixture_placements++;
     return OK;
 }

@@ -20,10 +20,12 @@ static err fold_key(const struct env *env, struct span text, struct span *ret_ke
     return model_fold(env->arena, span_is_absent(text) ? SPAN("") : text, ret_key);
 }
 
-static err fold_names(const struct env *env, const struct claim *claim, struct core_reading *r)
+err core_reading_names(const struct env *env, const struct claim *claim,
+                       struct core_reading *ret_reading)
 {
-    TRY(fold_key(env, claim->id_scope, &r->id_scope));
-    return fold_key(env, claim->registration_id, &r->registration_key);
+    *ret_reading = (struct core_reading){ 0 };
+    TRY(fold_key(env, claim->id_scope, &ret_reading->id_scope));
+    return fold_key(env, claim->registration_id, &ret_reading->registration_key);
 }
 
 static err read_registration(struct reading_work *w, struct store_tx *tx)
@@ -88,8 +90,7 @@ err core_reading_run(const struct env *env, const struct claim *claim,
 {
     struct reading_work w = { .env = env, .claim = claim, .reading = ret_reading };
 
-    *ret_reading = (struct core_reading){ 0 };
-    TRY(fold_names(env, claim, ret_reading));
+    TRY(core_reading_names(env, claim, ret_reading));
     TRY(store_read(env->store, read_all, &w));
     return verdict_is_granted(ret_reading->found.verdict) ? parse_wanted(env, ret_reading) : OK;
 }
@@ -111,8 +112,7 @@ err core_reading_registration(const struct env *env, const struct claim *claim,
 {
     struct reading_work w = { .env = env, .claim = claim, .reading = ret_reading };
 
-    *ret_reading = (struct core_reading){ 0 };
-    TRY(fold_names(env, claim, ret_reading));
+    TRY(core_reading_names(env, claim, ret_reading));
     TRY(store_read(env->store, read_registration_only, &w));
     *ret_has_scope = w.has_scope;
     return OK;

@@ -16,6 +16,10 @@ struct core_reading {
     size_t n_wanted;
 };
 
+/* The folded names alone; all else is zero. */
+err core_reading_names(const struct env *env, const struct claim *claim,
+                       struct core_reading *ret_reading);
+
 /* Runs the search and reads what it leads to. */
 err core_reading_run(const struct env *env, const struct claim *claim,
                      struct core_reading *ret_reading);

@@ -1,6 +1,6 @@
 /* front/conn_test.c: connections with a surface of lines over real TLS on loopback: order,
  * batching, slow and silent and rude peers, tasks, signals, deadlines, drain. */
-#include "front/test_kit.h"
+#include "front/kit_test.h"
 
 #include <pthread.h>
 

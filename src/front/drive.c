@@ -120,7 +120,7 @@ static struct front_task *make_task(struct front_conn *c)
     t->task.env.random = crypto_random;
     crypto_random(id, sizeof(id));
     text = buf_over(t->task.env.tracking_id, sizeof(t->task.env.tracking_id));
-    guid_format(id, &text);
+    guid_format_v7(t->task.env.now_ms, id, &text);
     (void)atomic_fetch_add_explicit(&service_of(c)->metrics->tasks_in_flight, 1,
                                     memory_order_relaxed);
     return t;

@@ -85,6 +85,7 @@ static sigset_t our_signals(void)
     return set;
 }
 
+/* To the hard limit, which is given back. */
 static size_t raise_files(void)
 {
     struct rlimit files;
@@ -100,7 +101,7 @@ static size_t raise_files(void)
     return (size_t)files.rlim_cur;
 }
 
-void front_init(size_t *ret_files)
+void front_init(void)
 {
     sigset_t set = our_signals();
     struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -108,7 +109,6 @@ void front_init(size_t *ret_files)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL);
     front_tls_init();
-    *ret_files = raise_files();
 }
 
 /* ---- opening ---- */

@@ -57,9 +57,8 @@ struct front_config {
 };
 
 /* Once, first thing in main(), before any thread: the signals that front_serve waits for are
- * blocked, SIGPIPE is ignored, OpenSSL's configuration file is kept out, and the number of files
- * is raised to its hard limit, which is given back. */
-void front_init(size_t *ret_files);
+ * blocked, SIGPIPE is ignored, OpenSSL's configuration file is kept out. */
+void front_init(void);
 
 /* Binds, reads the certificates, starts the threads: connections are served when it returns.
  * *config is copied, what it points to must live until front_free. ERR_DENIED and ERR_EXISTS (a

@@ -57,16 +57,14 @@ static void run_ready(struct front_loop *l)
         front_conn_visit(c);
         c = next;
     }
+    if (l->ready == NULL) {
+        (void)uv_idle_stop(&l->idle);
+    }
 }
 
 static void on_idle(uv_idle_t *idle)
 {
-    struct front_loop *l = idle->data;
-
-    run_ready(l);
-    if (l->ready == NULL) {
-        (void)uv_idle_stop(idle);
-    }
+    run_ready(idle->data);
 }
 
 void front_loop_ready(struct front_loop *l, struct front_conn *c)

@@ -1,6 +1,6 @@
 /* front/tls_test.c: what TLS accepts and offers: any client certificate or none, no resumption,
  * protocol versions, ALPN, the second (RSA) certificate, reload, and files that cannot be used. */
-#include "front/test_kit.h"
+#include "front/kit_test.h"
 
 /* Answers with what it knows of the peer, once, and closes. */
 struct peer_surface {

@@ -1,5 +1,6 @@
-/* front/work.c: one queue, a mutex and a condition; a sleeping worker is woken only when there is
- * one. How long jobs take of late gives the wait that the refused are told. */
+/* front/work.c: one queue under a mutex. Of the sleeping workers the one that fell asleep last is
+ * woken: as few as are needed take turns, and what these use (stack, store connection, keys) stays
+ * in the processor's caches. How long jobs take of late gives the wait that the refused are told. */
 #include "front/work.h"
 
 #include <pthread.h>
@@ -16,13 +17,15 @@ struct worker_thread {
     struct front_work *work;
     pthread_t thread;
     bool is_running;
+    pthread_cond_t wake;
+    bool is_asleep;
+    struct worker_thread *next_asleep;
 };
 
 struct front_work {
     pthread_mutex_t lock;
-    pthread_cond_t wake;
     struct front_job *head, **tail;
-    int n_sleeping;
+    struct worker_thread *asleep; /* who fell asleep last, first */
     bool is_closing;
     atomic_size_t n_queued;
     _Atomic int64_t mean_us; /* of a job; an update lost to another thread does no harm */
@@ -48,16 +51,39 @@ static void measure(struct front_work *w, int64_t took_us)
     atomic_store_explicit(&w->mean_us, mean_us, memory_order_relaxed);
 }
 
-/* NULL: closing, and nothing left. */
-static struct front_job *next_job(struct front_work *w)
+static void sleep_until_woken(struct worker_thread *t)
 {
+    struct front_work *w = t->work;
+
+    t->is_asleep = true;
+    t->next_asleep = w->asleep;
+    w->asleep = t;
+    while (t->is_asleep) {
+        (void)pthread_cond_wait(&t->wake, &w->lock);
+    }
+}
+
+/* NULL: nobody sleeps. The lock is held; who is returned is to be signalled. */
+static struct worker_thread *take_sleeper(struct front_work *w)
+{
+    struct worker_thread *t = w->asleep;
+
+    if (t != NULL) {
+        w->asleep = t->next_asleep;
+        t->is_asleep = false;
+    }
+    return t;
+}
+
+/* NULL: closing, and nothing left. */
+static struct front_job *next_job(struct worker_thread *t)
+{
+    struct front_work *w = t->work;
     struct front_job *job;
 
     (void)pthread_mutex_lock(&w->lock);
     while (w->head == NULL && !w->is_closing) {
-        w->n_sleeping++;
-        (void)pthread_cond_wait(&w->wake, &w->lock);
-        w->n_sleeping--;
+        sleep_until_woken(t);
     }
     job = w->head;
     if (job != NULL) {
@@ -76,7 +102,7 @@ static void *work(void *arg)
     struct front_job *job;
     int64_t began_us;
 
-    while ((job = next_job(t->work)) != NULL) {
+    while ((job = next_job(t)) != NULL) {
         (void)atomic_fetch_sub_explicit(&t->work->n_queued, 1, memory_order_relaxed);
         began_us = clock_us();
         job->run(job, &t->worker);
@@ -105,12 +131,14 @@ err front_work_open(int workers, struct front_work **ret_work)
         return ERR(NOMEM);
     }
     (void)pthread_mutex_init(&w->lock, NULL);
-    (void)pthread_cond_init(&w->wake, NULL);
     w->tail = &w->head;
     atomic_init(&w->mean_us, JOB_GUESS_US);
     w->n_threads = workers;
     for (int i = 0; i < workers; i++) {
         w->threads[i].work = w;
+        (void)pthread_cond_init(&w->threads[i].wake, NULL);
+    }
+    for (int i = 0; i < workers; i++) {
         TRY(start(&w->threads[i]));
     }
     *ret_work = w;
@@ -125,7 +153,9 @@ void front_work_close(struct front_work *w)
     }
     (void)pthread_mutex_lock(&w->lock);
     w->is_closing = true;
-    (void)pthread_cond_broadcast(&w->wake);
+    for (struct worker_thread *t; (t = take_sleeper(w)) != NULL;) {
+        (void)pthread_cond_signal(&t->wake);
+    }
     (void)pthread_mutex_unlock(&w->lock);
     for (int i = 0; i < w->n_threads; i++) {
         struct worker_thread *t = &w->threads[i];
@@ -135,25 +165,25 @@ void front_work_close(struct front_work *w)
         }
         crypto_cert_cache_free(t->worker.certs);
         crypto_free(t->worker.crypto);
+        (void)pthread_cond_destroy(&t->wake);
     }
-    (void)pthread_cond_destroy(&w->wake);
     (void)pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
 void front_work_submit(struct front_work *w, struct front_job *job)
 {
-    bool must_wake;
+    struct worker_thread *sleeper;
 
     job->next = NULL;
     (void)atomic_fetch_add_explicit(&w->n_queued, 1, memory_order_relaxed);
     (void)pthread_mutex_lock(&w->lock);
     *w->tail = job;
     w->tail = &job->next;
-    must_wake = w->n_sleeping > 0;
+    sleeper = take_sleeper(w);
     (void)pthread_mutex_unlock(&w->lock);
-    if (must_wake) {
-        (void)pthread_cond_signal(&w->wake);
+    if (sleeper != NULL) {
+        (void)pthread_cond_signal(&sleeper->wake);
     }
 }
 

@@ -114,21 +114,21 @@ static err reset_twin(const struct env *env, const struct placement *p, struct d
     return OK;
 }
 
-err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p)
+err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
+                     bool *ret_rekeyed)
 {
     struct device d = { .hub = p->hub, .device_id = p->device_id };
-    bool is_found, is_changed;
+    bool is_found;
 
+    *ret_rekeyed = false;
     TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_found));
     if (!is_found) {
         return create(env, tx, p);
     }
-    is_changed = refresh_credential(p, &d);
+    *ret_rekeyed = refresh_credential(p, &d);
     if (p->reset_twin) {
         TRY(reset_twin(env, p, &d));
-        is_changed = true;
-    }
-    if (!is_changed) {
+    } else if (!*ret_rekeyed) {
         return OK;
     }
     d.updated_ms = env->now_ms;

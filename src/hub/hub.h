@@ -18,7 +18,8 @@ err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, 
 err hub_list(const struct env *env, struct hub **ret_rows, size_t *ret_n);
 
 /* A placement_fn (model/placement.h). */
-err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p);
+err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
+                     bool *ret_rekeyed);
 
 /* DEVICE_NOT_FOUND. */
 err hub_device_get(const struct env *env, struct span hub, struct span device_id,
@@ -43,14 +44,15 @@ struct hub_login {
     struct span device_id, client_id;
     struct crypto_cert *const *chain; /* leaf first */
     size_t n_chain;
-    bool has_password; /* a token: not yet accepted */
+    bool is_chain_unreadable; /* something was presented that could not be kept: n_chain is 0 */
+    bool has_password;        /* a token: not yet accepted */
     enum transport transport;
     struct span peer;
 };
 /* Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
- * CLIENT_CERTIFICATE_MISSING, THUMBPRINT_MISMATCH, DEVICE_CREDENTIAL_UNSUPPORTED,
- * CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID. A refusal leaves a decision record
- * (OPERATION_CONNECT). */
+ * CLIENT_CERTIFICATE_MISSING, CERTIFICATE_UNREADABLE, THUMBPRINT_MISMATCH,
+ * DEVICE_CREDENTIAL_UNSUPPORTED, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID. A refusal leaves a
+ * decision record (OPERATION_CONNECT). */
 err hub_login(const struct env *env, const struct hub_login *login, struct device *ret_device,
               struct verdict *ret_verdict);
 

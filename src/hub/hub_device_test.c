@@ -162,9 +162,11 @@ static void a_hub_and_its_policies(void **state)
 
 /* ---- provisioning ---- */
 
+static bool is_rekeyed; /* by the latest placement */
+
 static err place_it(struct store_tx *tx, void *arg)
 {
-    return hub_device_place(&env, tx, arg);
+    return hub_device_place(&env, tx, arg, &is_rekeyed);
 }
 
 static struct placement placement(const char *device_id, const char *thumbprint)
@@ -196,6 +198,7 @@ static void what_provisioning_leaves(void **state)
     p.initial_twin = SPAN("{\"properties\":{\"desired\":{\"a\":1.5}},\"tags\":{\"t\":\"x\"}}");
     p.iot_edge = 1;
     assert_ok(store_write(store, place_it, &p));
+    assert_false(is_rekeyed);
     first = get("Dev-1");
     assert_int_equal(first.generation_id.len, 18);
     assert_span("638855968000000000", first.generation_id);
@@ -214,6 +217,7 @@ static void what_provisioning_leaves(void **state)
     env.now_ms += 1000;
     p.initial_twin = SPAN("{\"tags\":{\"t\":\"y\"}}");
     assert_ok(store_write(store, place_it, &p));
+    assert_false(is_rekeyed);
     d = get("Dev-1");
     assert_int_equal(d.etag, first.etag);
     assert_int_equal(d.updated_ms, first.updated_ms);
@@ -222,6 +226,7 @@ static void what_provisioning_leaves(void **state)
     /* Another leaf. */
     p.primary_thumbprint = p.secondary_thumbprint = SPAN("BB");
     assert_ok(store_write(store, place_it, &p));
+    assert_true(is_rekeyed);
     d = get("Dev-1");
     assert_span("BB", d.primary_thumbprint);
     assert_int_equal(d.etag, first.etag + 1);
@@ -234,6 +239,7 @@ static void what_provisioning_leaves(void **state)
     /* A reset. */
     p.reset_twin = true;
     assert_ok(store_write(store, place_it, &p));
+    assert_false(is_rekeyed);
     d = get("Dev-1");
     assert_span("{\"t\":\"y\"}", d.tags);
     assert_true(span_is_absent(d.desired));
@@ -361,7 +367,7 @@ static err drop_decision(struct store_tx *tx, void *arg)
     return store_delete(tx, &KIND_DECISION, &q->row);
 }
 
-static void check_record(enum reason expected)
+static void check_record(const char *device, enum reason expected)
 {
     struct decision_query q = { .row = { .tracking_id = span_str(env.tracking_id) } };
 
@@ -370,6 +376,9 @@ static void check_record(enum reason expected)
     if (q.is_found) {
         assert_span(reason_info(expected)->token, q.row.reason);
         assert_int_equal(q.row.operation, OPERATION_CONNECT);
+        assert_span(device != NULL ? device : "", q.row.registration_id);
+        assert_true(span_eq_nocase(q.row.registration_id, q.row.registration_key));
+        assert_false(span_eq(q.row.registration_key, SPAN("Nobody"))); /* folded */
         assert_ok(store_write(store, drop_decision, &q));
     }
 }
@@ -401,9 +410,10 @@ static void who_may_connect(void **state)
         /* That it is disabled is nothing for strangers. */
         { "hub.example", "off", "off", leaf2, false, NOW_MS, REASON_THUMBPRINT_MISMATCH },
         { "hub.example", "both", "BOTH", leaf, false, NOW_MS, REASON_CLIENT_ID_MISMATCH },
-        { "hub.example", "nobody", "nobody", leaf, false, NOW_MS, REASON_DEVICE_NOT_FOUND },
+        { "hub.example", "Nobody", "Nobody", leaf, false, NOW_MS, REASON_DEVICE_NOT_FOUND },
         { "none.example", "both", "both", leaf, false, NOW_MS, REASON_HUB_UNKNOWN },
         { NULL, NULL, NULL, leaf, false, NOW_MS, REASON_HUB_UNKNOWN },
+        { "hub.example", "both", "both", NULL, false, NOW_MS, REASON_CERTIFICATE_UNREADABLE },
     };
     struct placement devices[] = {
         placement("both", thumbprint(leaf, false)),
@@ -429,6 +439,8 @@ static void who_may_connect(void **state)
                                    .client_id = span_str(cases[i].client_id),
                                    .chain = &cases[i].cert,
                                    .n_chain = cases[i].cert != NULL,
+                                   .is_chain_unreadable =
+                                       cases[i].expected == REASON_CERTIFICATE_UNREADABLE,
                                    .has_password = cases[i].has_password,
                                    .transport = TRANSPORT_MQTT,
                                    .peer = SPAN("192.0.2.1:40000") };
@@ -438,7 +450,7 @@ static void who_may_connect(void **state)
         env.now_ms = cases[i].at_ms;
         assert_ok(hub_login(&env, &login, &d, &v));
         assert_string_equal(reason_info(cases[i].expected)->token, reason_info(v.reason)->token);
-        check_record(cases[i].expected);
+        check_record(cases[i].device, cases[i].expected);
         if (verdict_is_granted(v)) {
             assert_span(cases[i].device, d.device_id);
         }

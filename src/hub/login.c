@@ -1,11 +1,11 @@
 /* hub/login.c: a device at the hub's door. Its certificate is compared with the thumbprints of its
  * identity, and its dates are checked; the chain is not (reference iothub-device-api.md 2.4). That
  * a device is disabled is told only to who has its credential. */
+#include "crypto/x509_json.h"
 #include "hub/hub.h"
 #include "model/limits.h"
 #include "store/decision.h"
 #include "util/hex.h"
-#include "json/writer.h"
 
 struct login_work {
     const struct env *env;
@@ -83,6 +83,8 @@ static err judge(const struct login_work *w, struct verdict *ret_verdict)
         *ret_verdict = VERDICT(CLIENT_ID_MISMATCH);
     } else if (!w->has_device) {
         *ret_verdict = VERDICT(DEVICE_NOT_FOUND);
+    } else if (l->is_chain_unreadable) {
+        *ret_verdict = VERDICT(CERTIFICATE_UNREADABLE);
     } else if (w->device.auth != DEVICE_AUTH_SELF_SIGNED || (l->has_password && l->n_chain == 0)) {
         *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     } else if (l->n_chain == 0) {
@@ -93,45 +95,6 @@ static err judge(const struct login_work *w, struct verdict *ret_verdict)
     return OK;
 }
 
-static void write_printed(struct json_writer *w, const char *member, const struct crypto_cert *cert,
-                          void (*print)(const struct crypto_cert *, struct buf *))
-{
-    uint8_t room[1024];
-    struct buf text = buf_over(room, sizeof room);
-
-    print(cert, &text); /* a name beyond any sense is cut */
-    json_write_text(w, member, buf_span(&text));
-}
-
-/* The leaf alone: nothing above it was looked at. */
-static err describe_leaf(const struct env *env, const struct crypto_cert *leaf,
-                         struct span *ret_text)
-{
-    struct crypto_x509_info info;
-    uint8_t digest[CRYPTO_SHA256_LEN];
-    struct buf text;
-    struct json_writer w;
-
-    TRY(crypto_x509_sha256(leaf, digest));
-    text = arena_buf(env->arena);
-    w = json_writer_over(&text);
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "chain");
-    json_write_begin_object(&w, NULL);
-    write_printed(&w, "subject", leaf, crypto_x509_subject);
-    write_printed(&w, "issuer", leaf, crypto_x509_issuer);
-    write_printed(&w, "serialNumber", leaf, crypto_x509_serial);
-    json_write_hex_upper(&w, "sha256Thumbprint", span_of(digest, sizeof digest));
-    if (err_is_ok(crypto_x509_info(leaf, &info))) {
-        json_write_time(&w, "notBeforeUtc", info.not_before_ms);
-        json_write_time(&w, "notAfterUtc", info.not_after_ms);
-    }
-    json_write_end_object(&w);
-    json_write_end_array(&w);
-    json_write_end_object(&w);
-    return arena_buf_end(env->arena, &text, ret_text);
-}
-
 static err record(const struct login_work *w, struct verdict verdict)
 {
     const struct hub_login *l = w->login;
@@ -139,7 +102,6 @@ static err record(const struct login_work *w, struct verdict verdict)
         .tracking_id = span_str(w->env->tracking_id),
         .time_ms = w->env->now_ms,
         .id_scope = span_first(w->hub, LIMIT_HOST_NAME),
-        .registration_key = span_first(l->device_id, LIMIT_DEVICE_ID),
         .registration_id = span_first(l->device_id, LIMIT_DEVICE_ID),
         .operation = OPERATION_CONNECT,
         .transport = l->transport,
@@ -147,13 +109,17 @@ static err record(const struct login_work *w, struct verdict verdict)
         .reason = verdict.reason,
         .considered = SPAN("[]"),
     };
+    struct buf text;
 
+    TRY(model_fold(w->env->arena, d.registration_id, &d.registration_key));
     if (w->has_device) {
         d.hub = w->hub;
         d.device_id = w->device.device_id;
     }
-    if (l->n_chain > 0) {
-        TRY(describe_leaf(w->env, l->chain[0], &d.certificate));
+    if (l->n_chain > 0) { /* the leaf alone: nothing above it was looked at */
+        text = arena_buf(w->env->arena);
+        TRY(crypto_x509_json_chain(l->chain, 1, &text));
+        TRY(arena_buf_end(w->env->arena, &text, &d.certificate));
     }
     return store_decision_write(w->env->store, &d);
 }

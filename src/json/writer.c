@@ -4,30 +4,7 @@
 #include "util/base64.h"
 #include "util/hex.h"
 #include "util/timefmt.h"
-
-/* Length of the well-formed UTF-8 sequence at the front (Unicode table 3-7); 0 when ill-formed, and
- * then *ret_skip is how many bytes one U+FFFD stands for. s is not empty. */
-static size_t utf8_sequence(struct span s, size_t *ret_skip)
-{
-    uint8_t lead = s.data[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-
-    *ret_skip = 1;
-    if (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4)) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if (i >= s.len || s.data[i] < low || s.data[i] > high) {
-            *ret_skip = i;
-            return 0;
-        }
-        low = 0x80;
-        high = 0xbf;
-    }
-    return len;
-}
+#include "util/utf8.h"
 
 static void add_escape(struct buf *out, uint8_t c)
 {

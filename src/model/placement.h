@@ -19,7 +19,10 @@ struct placement {
 };
 
 /* Makes the device, or refreshes its credential when it is there (reference iothub-service-api.md
- * 12), in the registration's own transaction. ERR_NOT_FOUND: no such hub in this store. */
-typedef err (*placement_fn)(const struct env *env, struct store_tx *tx, const struct placement *p);
+ * 12), in the registration's own transaction. *ret_rekeyed: it was there with another credential,
+ * whose sessions are to be cut off once the transaction is durable. ERR_NOT_FOUND: no such hub in
+ * this store. */
+typedef err (*placement_fn)(const struct env *env, struct store_tx *tx, const struct placement *p,
+                            bool *ret_rekeyed);
 
 #endif

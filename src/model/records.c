@@ -209,7 +209,6 @@ static const struct field decision_fields[] = {
 };
 static const struct kind_index decision_indexes[] = {
     { "decision_by_registration", { 2, 3, 1 }, 3 }, /* id_scope, registration_key, time_ms */
-    { "decision_by_time", { 1 }, 1 },               /* time_ms */
 };
 const struct kind KIND_DECISION = {
     KIND(decision, decision_row, 1),

@@ -239,10 +239,10 @@ enum operation {
 };
 
 struct decision {
-    struct span tracking_id; /* key: GUID text */
+    struct span tracking_id; /* key: GUID text of version 7, so that the order is that of time */
     int64_t time_ms;
     struct span id_scope;         /* as named, folded; hub host name for OPERATION_CONNECT */
-    struct span registration_key; /* folded; device ID for OPERATION_CONNECT */
+    struct span registration_key; /* folded; of the device ID for OPERATION_CONNECT */
     struct span registration_id;  /* as presented */
     enum operation operation;
     enum transport transport;
@@ -268,10 +268,7 @@ struct decision_row {
     struct span enrollment, hub, device_id, certificate, considered;
 };
 extern const struct kind KIND_DECISION; /* of struct decision_row */
-enum {
-    DECISION_BY_REGISTRATION = 1, /* id_scope, registration_key, time_ms */
-    DECISION_BY_TIME = 2
-};
+enum { DECISION_BY_REGISTRATION = 1 };  /* id_scope, registration_key, time_ms */
 
 /* ---- names ---- */
 

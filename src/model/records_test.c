@@ -76,7 +76,6 @@ static void test_indexes_are_those_of_the_header(void **state)
         { &KIND_ANCHOR, ANCHOR_BY_SHA256, "id_scope,sha256" },
         { &KIND_REGISTRATION, REGISTRATION_BY_ENROLLMENT, "id_scope,enrollment_kind,enrollment" },
         { &KIND_DECISION, DECISION_BY_REGISTRATION, "id_scope,registration_key,time_ms" },
-        { &KIND_DECISION, DECISION_BY_TIME, "time_ms" },
     };
 
     (void)state;

@@ -136,6 +136,12 @@ static void guid(void **state)
     b = buf_over(room, sizeof(room));
     guid_format(zeros, &b);
     assert_true(span_eq(buf_span(&b), SPAN("00000000-0000-4000-8000-000000000000")));
+    b = buf_over(room, sizeof(room));
+    guid_format_v7(0x0123456789ab, ones, &b);
+    assert_true(span_eq(buf_span(&b), SPAN("01234567-89ab-7fff-bfff-ffffffffff0f")));
+    b = buf_over(room, sizeof(room));
+    guid_format_v7(1700000000000, zeros, &b);
+    assert_true(span_eq(buf_span(&b), SPAN("018bcfe5-6800-7000-8000-000000000000")));
 }
 
 int main(void)

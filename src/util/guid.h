@@ -1,4 +1,4 @@
-/* util/guid.h: 16 random bytes as a GUID's text (RFC 9562 version 4). The bytes are handed in. */
+/* util/guid.h: GUIDs as text (RFC 9562), from random bytes and a time that are handed in. */
 #ifndef UTIL_GUID_H
 #define UTIL_GUID_H
 
@@ -6,7 +6,9 @@
 
 enum { GUID_BYTES = 16, GUID_TEXT_LEN = 36 };
 
-/* Lower-case, with hyphens; version and variant bits are set over the random ones. */
+/* Version 4. Lower-case, with hyphens; version and variant bits are set over the random ones. */
 void guid_format(const uint8_t random[GUID_BYTES], struct buf *out);
+/* Version 7: the first 48 bits are the time, so that the texts of later ones sort behind. */
+void guid_format_v7(int64_t now_ms, const uint8_t random[GUID_BYTES], struct buf *out);
 
 #endif

@@ -38,7 +38,8 @@ export function tempDir() {
 }
 
 export class Berthd {
-  // options: dir, mqttPort, httpsPort, args, wrapper (e.g. ['valgrind', …])
+  // options: dir, mqttPort, httpsPort, args, wrapper (e.g. ['valgrind', …]); conf: a server without --dev, {file, ca}: its
+  // berthd.conf, and what to trust its certificate by, which has the name localhost
   static async start(options = {}) {
     const b = new Berthd();
     b.ownsDir = options.dir === undefined;
@@ -47,12 +48,14 @@ export class Berthd {
     b.httpsPort = options.httpsPort ?? await freePort();
     b.args = options.args ?? [];
     b.wrapper = options.wrapper ?? [];
+    b.conf = options.conf;
     await b.spawn(options.readyWithin);
     return b;
   }
 
   async spawn(readyWithin = 30000) {
-    const command = [...this.wrapper, path.join(bin, 'berthd'), '--dev', '--data', this.dir, '--mqtt-port', String(this.mqttPort),
+    const what = this.conf ? ['-c', this.conf.file] : ['--dev', '--data', this.dir];
+    const command = [...this.wrapper, path.join(bin, 'berthd'), ...what, '--mqtt-port', String(this.mqttPort),
       '--https-port', String(this.httpsPort), ...this.args];
     this.stderr = '';
     this.stdout = '';
@@ -65,15 +68,20 @@ export class Berthd {
     try {
       await until('berthd is ready', async () => {
         if (gone) throw new Error(`berthd ended (${this.exitCode})\n${this.stdout}${this.stderr}`);
-        if (!fs.existsSync(path.join(this.dir, 'dev.json'))) return false;
-        this.dev = JSON.parse(fs.readFileSync(path.join(this.dir, 'dev.json')));
-        this.ca = fs.readFileSync(this.dev.serverCaFile);
+        if (this.conf) this.ca = this.conf.ca;
+        else if (!fs.existsSync(path.join(this.dir, 'dev.json'))) return false;
+        else this.readDev();
         return this.request('GET', '/healthz').then((r) => r.status === 200, () => false);
       }, readyWithin);
     } catch (e) {
       this.child.kill('SIGKILL');
       throw e;
     }
+  }
+
+  readDev() {
+    this.dev = JSON.parse(fs.readFileSync(path.join(this.dir, 'dev.json')));
+    this.ca = fs.readFileSync(this.dev.serverCaFile);
   }
 
   async kill(signal = 'SIGKILL') {
@@ -174,12 +182,12 @@ export class Pki {
     return file;
   }
 
-  // issuer: what make() gave; none: self-signed. Gives {cn, certFile, keyFile, cert, key, chain}: chain = leaf and intermediates, PEM.
-  async make(cn, { issuer, ca = false, pathlen, days = 30, eku = ca ? undefined : 'clientAuth', type = 'ec', startdate, enddate } = {}) {
+  // issuer: what make() gave; none: self-signed. san: "DNS:localhost,…". Gives {cn, certFile, keyFile, cert, key, chain}: chain = leaf and intermediates, PEM.
+  async make(cn, { issuer, ca = false, pathlen, days = 30, eku = ca ? undefined : 'clientAuth', san, type = 'ec', startdate, enddate } = {}) {
     const keyFile = await this.key(type);
     const base = this.file(`c${this.n++}`);
     const ext = [`basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}${pathlen === undefined ? '' : `,pathlen:${pathlen}`}`,
-      `keyUsage=critical,${ca ? 'keyCertSign,cRLSign' : 'digitalSignature'}`, ...(eku ? [`extendedKeyUsage=${eku}`] : []),
+      `keyUsage=critical,${ca ? 'keyCertSign,cRLSign' : 'digitalSignature'}`, ...(eku ? [`extendedKeyUsage=${eku}`] : []), ...(san ? [`subjectAltName=${san}`] : []),
       'subjectKeyIdentifier=hash', ...(issuer ? ['authorityKeyIdentifier=keyid'] : [])];
     fs.writeFileSync(`${base}.cnf`, `[req]\ndistinguished_name=dn\n[dn]\n[ext]\n${ext.join('\n')}\n` +
       `[ca]\ndefault_ca=d\n[d]\ndatabase=${base}.db\nnew_certs_dir=${this.dir}\nserial=${base}.srl\ndefault_md=sha256\npolicy=p\nx509_extensions=ext\nunique_subject=no\n[p]\ncommonName=supplied\n`);

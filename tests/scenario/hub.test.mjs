@@ -153,8 +153,19 @@ test('a disabled device is cut off at once and refused; enabled, it is let in', 
   const again = await b.mqtt(await device('suspect'));
   assert.equal(await again.connect({ clientId: 'suspect', username: 'localhost/suspect/?api-version=2021-04-12' }), 3);
   assert.equal((await b.json('hub', 'device-identity', 'show', '--device-id', 'suspect')).status, 'disabled');
+  const [latest, ...older] = (await b.service('GET', '/berth/v1/decisions?registrationId=SUSPECT')).json.value;
+  assert.deepEqual([latest.operation, latest.reason, latest.deviceId], ['connect', 'device-disabled', 'suspect']);
+  assert.ok(older.some((d) => d.operation === 'register' && d.outcome === 'granted'));
   await b.ok('hub', 'device-identity', 'enable', '--device-id', 'suspect');
   (await session('suspect')).end();
+});
+
+test('a device that comes back with another certificate ends the session of the former one', async () => {
+  const m = await session('rekeyed');
+  devices.rekeyed = undefined;
+  await device('rekeyed');
+  await m.closed;
+  (await session('rekeyed')).end();
 });
 
 test('keep-alive: silence beyond 1.5 times closes, pings keep open', async () => {

@@ -183,3 +183,41 @@ test('a signing certificate serves one group', async () => {
   assert.equal((await b.service('DELETE', `/enrollmentGroups/one?${v}`)).status, 204);
   assert.equal((await b.service('PUT', `/enrollmentGroups/two?${v}`, { body: body('two') })).status, 200);
 });
+
+test('bulk: ten large items, created and then updated', async () => {
+  const text = 'x'.repeat(44000);
+  const enrollments = Array.from({ length: 10 }, (_, i) => individual(`bulk-${i}`, { initialTwin: { tags: { text } }, optionalDeviceInformation: { text } }));
+  for (const mode of ['create', 'update']) {
+    const r = await b.service('POST', `/enrollments?${v}`, { body: { mode, enrollments } });
+    assert.equal(r.status, 200, `${mode}: ${r.text}`);
+    assert.deepEqual(r.json, { errors: [], isSuccessful: true }, mode);
+  }
+  const many = { mode: 'delete', enrollments: [...enrollments, individual('bulk-10')].map(({ registrationId }) => ({ registrationId })) };
+  assert.equal((await b.service('POST', `/enrollments?${v}`, { body: many })).status, 400);
+  many.enrollments.shift();
+  const r = await b.service('POST', `/enrollments?${v}`, { body: many });
+  assert.equal(r.status, 200, r.text);
+  assert.equal(r.json.isSuccessful, false);
+  assert.deepEqual(r.json.errors.map((e) => [e.registrationId, e.errorCode]), [['bulk-10', 404201]]);
+});
+
+// iotHubHostName is all that a client of 2018-04-01 can say about hubs.
+test('the legacy single hub', async () => {
+  const old = 'api-version=2018-04-01';
+  const put = async (version, more) => {
+    const r = await b.service('PUT', `/enrollments/legacy?${version}`, { body: individual('legacy', more), headers: { 'If-Match': '*' } });
+    return r.status === 200 ? { hubs: r.json.iotHubs, host: r.json.iotHubHostName } : r.status;
+  };
+  await b.service('PUT', `/enrollments/legacy?${v}`, { body: individual('legacy') });
+  assert.deepEqual(await put(old, { iotHubHostName: 'LOCALHOST' }), { hubs: ['LOCALHOST'], host: 'LOCALHOST' });
+  assert.equal(await put(old, { iotHubHostName: 'elsewhere.example' }), 400);
+  assert.equal(await put(old, { iotHubHostName: 7 }), 400);
+  assert.deepEqual(await put(v, { iotHubHostName: 'localhost', allocationPolicy: 'static' }), { hubs: ['localhost'], host: 'localhost' });
+  assert.deepEqual(await put(v, { iotHubHostName: 'elsewhere.example', iotHubs: ['localhost'] }), { hubs: ['localhost'], host: 'localhost' }); // what is newer counts
+  assert.deepEqual(await put(old, {}), { hubs: ['localhost'], host: 'localhost' }); // it does not know of iotHubs
+  const second = await b.service('PUT', '/berth/v1/hubs/second', { body: { hostName: 'second.example' } });
+  assert.equal(second.status, 200, second.text);
+  assert.deepEqual(await put(v, { iotHubs: ['localhost', 'second.example'] }), { hubs: ['localhost', 'second.example'], host: undefined });
+  assert.deepEqual(await put(old, {}), { hubs: ['localhost', 'second.example'], host: undefined });
+  assert.deepEqual(await put(v, {}), { hubs: undefined, host: undefined });
+});

@@ -4,6 +4,7 @@
 #include "cmd/berth/file.h"
 #include "cmd/berth/issue.h"
 #include "cmd/berth/pem.h"
+#include "cmd/berth/view.h"
 #include "model/limits.h"
 #include "util/timefmt.h"
 #include "json/writer.h"
@@ -115,10 +116,10 @@ static err write_files(struct cli *cli, const struct paths *p, const struct issu
     if (cli->is_json) {
         return report_json(p, certificate);
     }
-    (void)printf("%s\n", p->certificate);
-    TRY(berth_pem_describe(cli, certificate, stdout));
-    (void)printf("  key         %s (keep it secret)\n  chain       %s\n", p->key, p->chain);
-    return OK;
+    berth_view_line("certificate", span_str(p->certificate));
+    berth_view_line("chain", span_str(p->chain));
+    berth_view_line("key (keep secret)", span_str(p->key));
+    return berth_pem_show(cli, certificate);
 }
 
 static err make_with(struct cli *cli, struct issue_request *request, const struct issue_ca *ca)

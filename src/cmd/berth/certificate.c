@@ -12,7 +12,7 @@ static const struct view_column LIST[] = {
     { "VERIFIED", "properties.isVerified" },
     { "SUBJECT", "properties.subject" },
     { "EXPIRES", "properties.expiry" },
-    { "THUMBPRINT", "properties.thumbprint" },
+    { "SHA-1", "properties.thumbprint" },
     { NULL, NULL },
 };
 
@@ -21,7 +21,11 @@ static const struct view_column SHOW[] = {
     { "subject", "properties.subject" },
     { "verified", "properties.isVerified" },
     { "verification code", "properties.verificationCode" },
-    { "thumbprint", "properties.thumbprint" },
+    { NULL, NULL },
+};
+
+/* Between the two: thumbprints, one of which the server does not tell. */
+static const struct view_column SHOW_REST[] = {
     { "expires", "properties.expiry" },
     { "created", "properties.created" },
     { "updated", "properties.updated" },
@@ -37,9 +41,20 @@ static struct http_request request(struct cli *cli, const char *method, const ch
         .method = method,
         .path = berth_cli_printf(cli, "/berth/v1/certificates/%s%s", berth_http_escape(cli, name),
                                  suffix),
-        .if_match = berth_cli_text(cli, "etag"),
         .what = berth_cli_printf(cli, "certificate '%s'", name),
     };
+}
+
+static err show_rest(struct cli *cli, const json *document)
+{
+    AUTO(crypto_cert) struct crypto_cert *certificate = NULL;
+    struct span der = berth_view_text(cli, document, "properties.certificate");
+
+    if (!err_is_ok(crypto_x509_decode_any(cli->crypto, der, &certificate))) {
+        return err_set(ERR_IO, "the server's answer holds no certificate");
+    }
+    TRY(berth_pem_show_thumbprints(certificate));
+    return berth_view_show(cli, SHOW_REST, document);
 }
 
 static err send_and_show(struct cli *cli, const struct http_request *r)
@@ -49,7 +64,8 @@ static err send_and_show(struct cli *cli, const struct http_request *r)
 
     TRY(berth_cli_service(cli, &service));
     TRY(berth_http_json(cli, &service, r, &document));
-    return berth_view_show(cli, SHOW, document);
+    TRY(berth_view_show(cli, SHOW, document));
+    return cli->is_json ? OK : show_rest(cli, document);
 }
 
 err berth_certificate_create(struct cli *cli)
@@ -59,6 +75,7 @@ err berth_certificate_create(struct cli *cli)
     struct json_writer w;
     struct buf body;
 
+    r.if_match = berth_cli_text(cli, "etag");
     TRY(berth_pem_read(cli, berth_cli_text(cli, "path"), &certificate));
     body = arena_buf(&cli->arena);
     w = json_writer_over(&body);
@@ -93,7 +110,6 @@ err berth_certificate_show(struct cli *cli)
 {
     struct http_request r = request(cli, "GET", "");
 
-    r.if_match = NULL;
     return send_and_show(cli, &r);
 }
 
@@ -104,6 +120,7 @@ err berth_certificate_delete(struct cli *cli)
     struct endpoint service;
     struct http_reply reply;
 
+    r.if_match = berth_cli_text(cli, "etag");
     TRY(berth_cli_service(cli, &service));
     return berth_http_send(cli, &service, &r, &reply);
 }
@@ -112,6 +129,7 @@ err berth_certificate_generate_verification_code(struct cli *cli)
 {
     struct http_request r = request(cli, "POST", "/generateVerificationCode");
 
+    r.if_match = berth_cli_text(cli, "etag");
     return send_and_show(cli, &r);
 }
 
@@ -123,6 +141,7 @@ static err make_proof(struct cli *cli, struct span *ret_certificate)
     json *document = NULL;
     const char *code;
 
+    r.if_match = berth_cli_text(cli, "etag");
     TRY(berth_cli_service(cli, &service));
     TRY(berth_http_json(cli, &service, &r, &document));
     code = berth_cli_cstr(cli, berth_view_text(cli, document, "properties.verificationCode"));
@@ -145,9 +164,9 @@ err berth_certificate_verify(struct cli *cli)
                                     "--ca-cert FILE with --ca-key FILE");
     }
     if (has_key) {
-        TRY(make_proof(cli, &certificate));
-        r.if_match = NULL; /* the code changed the ETag */
+        TRY(make_proof(cli, &certificate)); /* which changes the ETag */
     } else {
+        r.if_match = berth_cli_text(cli, "etag");
         TRY(berth_pem_read(cli, path, &certificate));
     }
     body = arena_buf(&cli->arena);

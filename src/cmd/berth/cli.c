@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "cmd/berth/connection_string.h"
@@ -67,6 +68,21 @@ void berth_cli_done(struct cli *cli)
     cli->crypto = NULL;
 }
 
+void *berth_cli_map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void berth_cli_unmap(void *memory, size_t size)
+{
+    if (memory != NULL) {
+        (void)munmap(memory, size);
+    }
+}
+
 int64_t berth_cli_now_ms(void)
 {
     struct timespec now;
@@ -75,21 +91,10 @@ int64_t berth_cli_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-err berth_cli_init(struct cli *cli)
+static err read_dev(struct cli *cli, const char *dir)
 {
-    const char *dir = berth_cli_text(cli, "dev"), *environment = getenv("BERTH_DEV");
-    const char *output = berth_cli_text(cli, "output");
     struct span text = SPAN_NONE;
 
-    cli->is_json = output != NULL && strcmp(output, "json") == 0;
-    cli->is_dev_option = dir != NULL;
-    if (dir == NULL && environment != NULL && environment[0] != '\0') {
-        dir = environment;
-    }
-    if (dir == NULL) {
-        return OK;
-    }
-    cli->dev_dir = dir;
     if (!err_is_ok(
             berth_file_read(&cli->arena, berth_cli_printf(cli, "%s/dev.json", dir), &text))) {
         return err_set(ERR_NOT_FOUND,
@@ -101,6 +106,27 @@ err berth_cli_init(struct cli *cli)
     }
     berth_cli_keep(cli, cli->dev);
     return OK;
+}
+
+err berth_cli_init(struct cli *cli)
+{
+    const char *dir = berth_cli_text(cli, "dev"), *environment = getenv("BERTH_DEV");
+    const char *output = berth_cli_text(cli, "output");
+
+    cli->is_json = output != NULL && strcmp(output, "json") == 0;
+    cli->is_dev_option = dir != NULL;
+    if (dir == NULL && environment != NULL && environment[0] != '\0') {
+        dir = environment;
+    }
+    if (dir == NULL) {
+        return OK;
+    }
+    cli->dev_dir = dir;
+    cli->dev_result = read_dev(cli, dir);
+    if (!err_is_ok(cli->dev_result)) {
+        cli->dev_why = berth_cli_printf(cli, "%s", err_detail());
+    }
+    return cli->is_dev_option ? cli->dev_result : OK;
 }
 
 static const char *dev_text(struct cli *cli, const json *object, const char *member)
@@ -181,21 +207,41 @@ err berth_cli_service(struct cli *cli, struct endpoint *ret_endpoint)
                             dev_text(cli, cli->dev, "serviceConnectionString"));
 
     if (text == NULL) {
-        return berth_cli_usage(cli, "name a server: --dev DIR, --login CONNECTION-STRING, "
-                                    "BERTH_DEV or BERTH_CONNECTION_STRING");
+        return berth_cli_missing(cli, "name a server: --dev DIR, --login CONNECTION-STRING, "
+                                      "BERTH_DEV or BERTH_CONNECTION_STRING");
     }
     return login(cli, text, ret_endpoint);
 }
 
+/* By host name; NULL: the first. */
+static const json *find_dev_hub(const struct cli *cli, const char *host)
+{
+    const json *hubs = json_member(cli->dev, "hubs");
+
+    for (size_t i = 0; i < json_array_len(hubs); i++) {
+        const json *hub = json_array_at(hubs, i);
+
+        if (host == NULL ||
+            span_eq_nocase(json_text(json_member(hub, "hostName")), span_str(host))) {
+            return hub;
+        }
+    }
+    return NULL;
+}
+
 err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint)
 {
-    const json *first = json_array_at(json_member(cli->dev, "hubs"), 0);
+    const char *wanted = berth_cli_text(cli, "hub");
+    const json *dev = find_dev_hub(cli, wanted);
     const char *text = pick(cli, "hub-login", "BERTH_HUB_CONNECTION_STRING",
-                            dev_text(cli, first, "connectionString"));
+                            dev_text(cli, dev, "connectionString"));
 
+    if (wanted != NULL && cli->dev != NULL && dev == NULL) {
+        return err_set(ERR_NOT_FOUND, "%s/dev.json has no hub %s", cli->dev_dir, wanted);
+    }
     if (text == NULL) {
-        return berth_cli_usage(cli, "name a hub: --dev DIR, --hub-login CONNECTION-STRING, "
-                                    "BERTH_DEV or BERTH_HUB_CONNECTION_STRING");
+        return berth_cli_missing(cli, "name a hub: --dev DIR, --hub-login CONNECTION-STRING, "
+                                      "BERTH_DEV or BERTH_HUB_CONNECTION_STRING");
     }
     return login(cli, text, ret_endpoint);
 }
@@ -207,9 +253,9 @@ err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint)
     struct span rest = span_str(text);
 
     if (text == NULL) {
-        return berth_cli_usage(cli,
-                               "name the device endpoint: --dev DIR, --endpoint HOST, BERTH_DEV "
-                               "or BERTH_DEVICE_ENDPOINT");
+        return berth_cli_missing(cli,
+                                 "name the device endpoint: --dev DIR, --endpoint HOST, BERTH_DEV "
+                                 "or BERTH_DEVICE_ENDPOINT");
     }
     *ret_endpoint = (struct endpoint){
         .host = berth_cli_cstr(cli, span_cut(&rest, ':')),
@@ -226,7 +272,7 @@ err berth_cli_id_scope(struct cli *cli, const char **ret_id_scope)
     const char *scope = pick(cli, "id-scope", "BERTH_ID_SCOPE", dev_text(cli, cli->dev, "idScope"));
 
     if (scope == NULL) {
-        return berth_cli_usage(cli, "--id-scope is missing (or --dev DIR, BERTH_ID_SCOPE)");
+        return berth_cli_missing(cli, "--id-scope is missing (or --dev DIR, BERTH_ID_SCOPE)");
     }
     *ret_id_scope = scope;
     return OK;
@@ -242,6 +288,12 @@ err berth_cli_usage(struct cli *cli, const char *format, ...)
     va_end(args);
     cli->exit_status = BERTH_EXIT_USAGE;
     return err_set(ERR_MALFORMED, "%s", text);
+}
+
+err berth_cli_missing(struct cli *cli, const char *sentence)
+{
+    return cli->dev_why != NULL ? err_set(cli->dev_result.code, "%s", cli->dev_why)
+                                : berth_cli_usage(cli, "%s", sentence);
 }
 
 int berth_cli_exit_status(const struct cli *cli, err e)

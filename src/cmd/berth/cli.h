@@ -34,6 +34,8 @@ struct cli {
     struct arena arena; /* everything the command makes */
     struct crypto *crypto;
     json *dev;              /* DIR/dev.json, NULL without --dev */
+    err dev_result;         /* why there is none though BERTH_DEV names a directory … */
+    const char *dev_why;    /* … as a sentence */
     const char *dev_dir;    /* NULL without */
     bool is_json;           /* --output json */
     bool is_dev_option;     /* --dev on the command line: wins over the environment */
@@ -53,7 +55,8 @@ struct endpoint {
 /* Option text by name, or NULL; shorthand for berth_options_text(&cli->options, name). */
 const char *berth_cli_text(const struct cli *cli, const char *name);
 
-/* Reads --dev and --output. */
+/* Reads --dev and --output. A BERTH_DEV without a good dev.json is a fault only once something of
+ * it is needed. */
 err berth_cli_init(struct cli *cli);
 void berth_cli_done(struct cli *cli);
 /* The document lives as long as the command from now on. */
@@ -72,6 +75,9 @@ const char *berth_cli_dev_file(struct cli *cli, const char *object, const char *
 /* A usage error found by the command itself: exit status 2. */
 err berth_cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Something is missing that dev.json would have told: why it did not, or else the usage error. */
+err berth_cli_missing(struct cli *cli, const char *sentence);
+
 /* The exit status for a command's err. */
 int berth_cli_exit_status(const struct cli *cli, err e);
 
@@ -79,6 +85,10 @@ int berth_cli_exit_status(const struct cli *cli, err e);
 const char *berth_cli_printf(struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 const char *berth_cli_cstr(struct cli *cli, struct span s);
+
+/* Zeroed memory that costs nothing until it is touched; NULL: there is none. For what is large. */
+void *berth_cli_map(size_t size);
+void berth_cli_unmap(void *memory, size_t size);
 
 /* Wall clock, ms. */
 int64_t berth_cli_now_ms(void);

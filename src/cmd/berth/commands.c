@@ -43,6 +43,7 @@ const struct option BERTH_GLOBAL_OPTIONS[] = {
       .help = "the data directory of a `berthd --dev`: names, logins and trust from DIR/dev.json" },
     TEXT("login", NULL, "CONNECTION-STRING", "of the provisioning service"),
     TEXT("hub-login", NULL, "CONNECTION-STRING", "of the hub"),
+    TEXT("hub", NULL, "HOST", "which hub of --dev; without: the first"),
     FILE_("ca-file", NULL, "trust servers under these CA certificates (PEM)"),
     TEXT("endpoint-address", NULL, "ADDRESS",
          "connect here, whatever the server's name resolves to"),
@@ -158,7 +159,6 @@ static const struct option DEVICE_ONE[] = { DEVICE_ID, OPTIONS_END };
 static const struct option DEVICE_DISABLE[] = {
     DEVICE_ID, TEXT("reason", NULL, "TEXT", "kept with the identity"), OPTIONS_END
 };
-static const struct option DEVICE_DELETE[] = { DEVICE_ID, ETAG, OPTIONS_END };
 static const struct option MONITOR[] = {
     TEXT("device-id", "d", "ID", "of this device alone"),
     { .name = "from",
@@ -300,7 +300,6 @@ const struct command BERTH_COMMANDS[] = {
     { "hub device-identity disable", "Shut a device out; its session ends at once", NULL,
       DEVICE_DISABLE, berth_hub_device_disable },
     { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_hub_device_enable },
-    { "hub device-identity delete", "Delete one", NULL, DEVICE_DELETE, berth_hub_device_delete },
     { "device simulate", "Provision, connect to the assigned hub, send messages",
       "Either with --cert and --key, or with certificates made on the spot under --ca-cert and "
       "--ca-key (or the device CA of --dev).",

@@ -57,7 +57,6 @@ err berth_hub_device_list(struct cli *cli);
 err berth_hub_device_show(struct cli *cli);
 err berth_hub_device_disable(struct cli *cli);
 err berth_hub_device_enable(struct cli *cli);
-err berth_hub_device_delete(struct cli *cli);
 err berth_events_monitor(struct cli *cli);
 err berth_device_simulate(struct cli *cli);
 err berth_fleet_run(struct cli *cli);

@@ -220,7 +220,7 @@ static void write_device(struct json_writer *w, const struct simulate_device *d)
     json_write_end_object(w);
 }
 
-static err report(struct cli *cli, const struct simulate_device *devices, size_t n)
+static err report(struct cli *cli, const struct simulate_device *devices, size_t n, bool tells)
 {
     size_t counts[3] = { 0 };
     const char *why = "";
@@ -248,9 +248,14 @@ static err report(struct cli *cli, const struct simulate_device *devices, size_t
     }
     if (counts[SIMULATE_REFUSED] > 0) {
         cli->exit_status = BERTH_EXIT_REFUSED;
-        return err_set(ERR_DENIED, "%s", why);
     }
-    return counts[SIMULATE_FAILED] > 0 ? err_set(ERR_IO, "%s", why) : OK;
+    if (counts[SIMULATE_DONE] == n) {
+        return OK;
+    }
+    if (!tells || n == 1) {
+        return err_set(ERR_IO, "%s", tells ? "the device did not get through" : why);
+    }
+    return err_set(ERR_IO, "%zu of %zu devices did not get through", n - counts[0], n);
 }
 
 err berth_device_simulate(struct cli *cli)
@@ -274,5 +279,5 @@ err berth_device_simulate(struct cli *cli)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     run_all(&crew);
-    return report(cli, crew.devices, crew.n);
+    return report(cli, crew.devices, crew.n, plan.tells);
 }

@@ -8,10 +8,11 @@
 
 #include "cmd/berth/commands.h"
 #include "cmd/berth/issue.h"
+#include "model/limits.h"
 
 AUTO_DEFINE(ssl_ctx, SSL_CTX *, SSL_CTX_free)
 
-enum { SPARE_FILES = 64 };
+enum { SPARE_FILES = 64, KEY_PEM_MAX = 8192 };
 
 static err pin(struct cli *cli)
 {
@@ -43,36 +44,50 @@ static err allow_files(struct cli *cli, size_t n)
 
 /* --- Devices. ------------------------------------------------------------------------------ */
 
-static err make_identity(struct cli *cli, const struct issue_ca *ca, const char *name,
-                         struct fleet_identity *ret_identity)
+/* The same key and certificate over another context: the one that will shake hands. */
+static err move(struct crypto *to, const struct crypto_key *key, const struct crypto_cert *cert,
+                struct fleet_identity *identity)
+{
+    AUTO(crypto_key) struct crypto_key *moved_key = NULL;
+    AUTO(crypto_cert) struct crypto_cert *moved = NULL;
+    uint8_t memory[KEY_PEM_MAX + LIMIT_CERTIFICATE_DER];
+    struct buf out = buf_over(memory, sizeof(memory));
+
+    TRY(crypto_key_encode_pem(key, &out));
+    TRY(crypto_key_decode_pem(to, buf_span(&out), &moved_key));
+    out.len = 0;
+    TRY(crypto_x509_encode(cert, &out));
+    TRY(crypto_x509_decode(to, buf_span(&out), &moved));
+    identity->certificate = crypto_x509_native(moved);
+    identity->key = crypto_key_native(moved_key);
+    return X509_up_ref(identity->certificate) == 1 && EVP_PKEY_up_ref(identity->key) == 1
+               ? OK
+               : ERR(CRYPTO);
+}
+
+static err make_identity(struct cli *cli, struct crypto *tls, const struct issue_ca *ca,
+                         struct fleet_identity *identity)
 {
     AUTO(crypto_key) struct crypto_key *key = NULL;
     AUTO(crypto_cert) struct crypto_cert *certificate = NULL;
     struct issue_request request = { .profile = CA_PROFILE_DEVICE,
-                                     .common_name = name,
+                                     .common_name = identity->name,
                                      .now_ms = berth_cli_now_ms(),
                                      .path_len = -1,
                                      .ca = ca };
 
     TRY(berth_issue_make(cli->crypto, &request, &key, &certificate));
-    *ret_identity = (struct fleet_identity){ .name = name,
-                                             .certificate = crypto_x509_native(certificate),
-                                             .key = crypto_key_native(key) };
-    if (X509_up_ref(ret_identity->certificate) != 1 || EVP_PKEY_up_ref(ret_identity->key) != 1) {
-        return ERR(CRYPTO);
-    }
-    return OK;
+    return move(tls, key, certificate, identity);
 }
 
-static err make_identities(struct cli *cli, const struct issue_ca *ca,
+static err make_identities(struct cli *cli, struct crypto *tls, const struct issue_ca *ca,
                            struct fleet_identity *identities, size_t n)
 {
     const char *prefix = berth_cli_text(cli, "device-prefix");
 
     for (size_t i = 0; i < n; i++) {
-        const char *name = berth_cli_printf(cli, "%s-%zu", prefix ? prefix : "fleet", i + 1);
-
-        TRY(make_identity(cli, ca, name, &identities[i]));
+        identities[i].name = berth_cli_printf(cli, "%s-%zu", prefix ? prefix : "fleet", i + 1);
+        TRY(make_identity(cli, tls, ca, &identities[i]));
     }
     return OK;
 }
@@ -103,11 +118,18 @@ static err add_intermediates(SSL_CTX *tls, const struct issue_ca *ca)
     return OK;
 }
 
-static err make_tls(struct cli *cli, const struct issue_ca *ca, const struct fleet_plan *plan,
-                    SSL_CTX **ret_tls)
+/* Without it OpenSSL builds and checks the server's path even when nobody asks for the result. */
+static int trust_anybody(X509_STORE_CTX *context, void *unused)
+{
+    (void)context, (void)unused;
+    return 1;
+}
+
+static err make_tls(struct cli *cli, struct crypto *crypto, const struct issue_ca *ca,
+                    const struct fleet_plan *plan, SSL_CTX **ret_tls)
 {
     AUTO(ssl_ctx)
-    SSL_CTX *tls = SSL_CTX_new_ex(crypto_lib_ctx(cli->crypto), NULL, TLS_client_method());
+    SSL_CTX *tls = SSL_CTX_new_ex(crypto_lib_ctx(crypto), NULL, TLS_client_method());
     const char *version = berth_cli_text(cli, "tls");
     int only = version == NULL ? 0 : version[2] == '2' ? TLS1_2_VERSION : TLS1_3_VERSION;
 
@@ -125,6 +147,8 @@ static err make_tls(struct cli *cli, const struct issue_ca *ca, const struct fle
                 : SSL_CTX_set_default_verify_paths(tls) != 1) {
             return crypto_fail("the server's CA");
         }
+    } else {
+        SSL_CTX_set_cert_verify_callback(tls, trust_anybody, NULL);
     }
     TRY(add_intermediates(tls, ca));
     *ret_tls = tls;
@@ -186,12 +210,13 @@ static err report(struct cli *cli, const struct fleet_plan *plan, struct fleet_s
                          (unsigned long long)plan->total);
 }
 
-static err run(struct cli *cli, struct fleet_plan *plan, const struct issue_ca *ca)
+static err run(struct cli *cli, struct crypto *crypto, struct fleet_plan *plan,
+               const struct issue_ca *ca)
 {
     AUTO(ssl_ctx) SSL_CTX *tls = NULL;
     static struct fleet_stats stats;
 
-    TRY(make_tls(cli, ca, plan, &tls));
+    TRY(make_tls(cli, crypto, ca, plan, &tls));
     plan->tls = tls;
     TRY(berth_fleet_stats_init(&stats.tls, &cli->arena, plan->total));
     TRY(berth_fleet_stats_init(&stats.whole, &cli->arena, plan->total));
@@ -202,9 +227,32 @@ static err run(struct cli *cli, struct fleet_plan *plan, const struct issue_ca *
     return report(cli, plan, &stats);
 }
 
+/* Handshakes run over a serving context: it decodes keys three times as fast (crypto/crypto.h). */
+static err make_and_run(struct cli *cli, struct fleet_plan *plan, const struct issue_ca *ca)
+{
+    AUTO(crypto) struct crypto *crypto = NULL;
+    struct fleet_identity *identities =
+        ARENA_ARRAY(&cli->arena, plan->n_identities, struct fleet_identity);
+    err e;
+
+    if (identities == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(crypto_new(CRYPTO_SERVING, &crypto));
+    if (!cli->is_json) {
+        (void)fprintf(stderr, "Making %zu certificates…\n", plan->n_identities);
+    }
+    e = make_identities(cli, crypto, ca, identities, plan->n_identities);
+    if (err_is_ok(e)) {
+        plan->identities = identities;
+        e = run(cli, crypto, plan, ca);
+    }
+    free_identities(identities, plan->n_identities);
+    return e;
+}
+
 err berth_fleet_run(struct cli *cli)
 {
-    struct fleet_identity *identities;
     struct fleet_plan plan;
     struct issue_ca ca;
     err e;
@@ -212,21 +260,9 @@ err berth_fleet_run(struct cli *cli)
     TRY(make_plan(cli, &plan));
     plan.concurrency = plan.concurrency < plan.total ? plan.concurrency : (size_t)plan.total;
     TRY(allow_files(cli, plan.concurrency));
-    identities = ARENA_ARRAY(&cli->arena, plan.n_identities, struct fleet_identity);
-    if (identities == NULL) {
-        return ERR(NOMEM);
-    }
-    plan.identities = identities;
     TRY(berth_issue_open_ca(cli, berth_cli_text(cli, "ca-cert"), berth_cli_text(cli, "ca-key"),
                             &ca));
-    if (!cli->is_json) {
-        (void)fprintf(stderr, "Making %zu certificates…\n", plan.n_identities);
-    }
-    e = make_identities(cli, &ca, identities, plan.n_identities);
-    if (err_is_ok(e)) {
-        e = run(cli, &plan, &ca);
-    }
-    free_identities(identities, plan.n_identities);
+    e = make_and_run(cli, &plan, &ca);
     berth_issue_close_ca(&ca);
     return e;
 }

@@ -102,7 +102,11 @@ static err make_headers(struct transfer *t, const struct endpoint *to,
     add_header(ret_headers, "Expect:");
     add_header(ret_headers, "Content-Type: application/json; charset=utf-8");
     if (request->if_match != NULL) {
-        add_header(ret_headers, berth_cli_printf(t->cli, "If-Match: %s", request->if_match));
+        bool is_bare = request->if_match[0] != '"' && request->if_match[0] != '*';
+        const char *quote = is_bare ? "\"" : ""; /* shown without, and typed so */
+
+        add_header(ret_headers,
+                   berth_cli_printf(t->cli, "If-Match: %s%s%s", quote, request->if_match, quote));
     }
     if (request->page > 0) {
         add_header(ret_headers,

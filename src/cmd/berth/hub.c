@@ -170,19 +170,3 @@ err berth_hub_device_enable(struct cli *cli)
 {
     return put_status(cli, "enabled", NULL);
 }
-
-err berth_hub_device_delete(struct cli *cli)
-{
-    const char *id = berth_cli_text(cli, "device-id"), *etag = berth_cli_text(cli, "etag");
-    struct http_request request = {
-        .method = "DELETE",
-        .path = berth_cli_printf(cli, "/devices/%s?" HUB_API_VERSION, berth_http_escape(cli, id)),
-        .if_match = etag ? etag : "*",
-        .what = berth_cli_printf(cli, "device identity '%s'", id),
-    };
-    struct endpoint hub;
-    struct http_reply reply;
-
-    TRY(berth_cli_hub(cli, &hub));
-    return berth_http_send(cli, &hub, &request, &reply);
-}

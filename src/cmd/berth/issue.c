@@ -66,8 +66,9 @@ err berth_issue_open_ca(struct cli *cli, const char *certificate_path, const cha
         key_path = berth_cli_dev_file(cli, "deviceCa", "keyFile");
     }
     if (certificate_path == NULL || key_path == NULL) {
-        return berth_cli_usage(cli, "name the CA: --ca-cert FILE with --ca-key FILE, or --dev DIR "
-                                    "for its device CA");
+        return berth_cli_missing(cli,
+                                 "name the CA: --ca-cert FILE with --ca-key FILE, or --dev DIR "
+                                 "for its device CA");
     }
     TRY(berth_file_read(&cli->arena, key_path, &pem));
     if (!err_is_ok(crypto_key_decode_pem(cli->crypto, pem, &ca.key))) {

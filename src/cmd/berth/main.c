@@ -1,6 +1,5 @@
 /* cmd/berth/main.c: finds the command, reads its options, runs it, and says how it ended. */
 #include <signal.h>
-#include <stdlib.h>
 
 #include "cmd/berth/commands.h"
 #include "cmd/berth/help.h"
@@ -40,6 +39,9 @@ static int without_command(int argc, char *const *argv)
     if (group != NULL) {
         (void)fprintf(stderr, "berth: `%s` wants a verb; `berth %s --help` lists them\n",
                       group->path, group->path);
+    } else if (argv[0][0] == '-') {
+        (void)fprintf(stderr, "berth: options stand behind the command: berth NOUN VERB %s …\n",
+                      argv[0]);
     } else {
         (void)fprintf(stderr, "berth: there is no command '%s'; `berth --help` lists them\n",
                       argv[0]);
@@ -56,7 +58,7 @@ static err run(struct cli *cli)
 
 static int run_command(struct cli *cli)
 {
-    void *block = malloc(ARENA_BYTES);
+    void *block = berth_cli_map(ARENA_BYTES);
     int status;
     err e;
 
@@ -70,7 +72,7 @@ static int run_command(struct cli *cli)
         (void)fail(cli->command->path, err_detail()[0] ? err_detail() : err_name(e), status);
     }
     berth_cli_done(cli);
-    free(block);
+    berth_cli_unmap(block, ARENA_BYTES);
     if (fflush(stdout) != 0 && status == BERTH_EXIT_OK) {
         status = fail(cli->command->path, "the output cannot be written", BERTH_EXIT_FAILED);
     }

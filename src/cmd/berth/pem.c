@@ -2,9 +2,9 @@
 #include "cmd/berth/pem.h"
 
 #include "cmd/berth/file.h"
+#include "cmd/berth/view.h"
 #include "util/base64.h"
 #include "util/hex.h"
-#include "util/timefmt.h"
 
 static const struct span BEGIN = { (const uint8_t *)"-----BEGIN CERTIFICATE-----", 27 };
 static const struct span END = { (const uint8_t *)"-----END CERTIFICATE-----", 25 };
@@ -114,27 +114,41 @@ err berth_pem_format(struct cli *cli, struct crypto_cert *const *certificates, s
     return arena_buf_end(&cli->arena, &out, ret_text);
 }
 
-err berth_pem_describe(struct cli *cli, const struct crypto_cert *certificate, FILE *out)
+static void show_digest(const char *title, struct span digest)
 {
-    uint8_t digest[CRYPTO_SHA256_LEN];
-    char memory[2048];
+    char memory[2 * CRYPTO_SHA256_LEN];
     struct buf text = buf_over(memory, sizeof(memory));
+
+    hex_encode_upper(digest, &text);
+    berth_view_line(title, buf_span(&text));
+}
+
+err berth_pem_show_thumbprints(const struct crypto_cert *certificate)
+{
+    uint8_t sha1[CRYPTO_SHA1_LEN], sha256[CRYPTO_SHA256_LEN];
+
+    TRY(crypto_x509_sha1(certificate, sha1));
+    TRY(crypto_x509_sha256(certificate, sha256));
+    show_digest("SHA-1", span_of(sha1, sizeof(sha1)));
+    show_digest("SHA-256", span_of(sha256, sizeof(sha256)));
+    return OK;
+}
+
+err berth_pem_show(struct cli *cli, const struct crypto_cert *certificate)
+{
+    char subject_memory[1024], issuer_memory[1024];
+    struct buf subject = buf_over(subject_memory, sizeof(subject_memory));
+    struct buf issuer = buf_over(issuer_memory, sizeof(issuer_memory));
     struct crypto_x509_info info;
 
-    (void)cli;
-    TRY(crypto_x509_sha256(certificate, digest));
     TRY(crypto_x509_info(certificate, &info));
-    buf_add_str(&text, "  subject     ");
-    crypto_x509_subject(certificate, &text);
-    buf_add_str(&text, "\n  issuer      ");
-    crypto_x509_issuer(certificate, &text);
-    buf_add_str(&text, "\n  thumbprint  ");
-    hex_encode_upper(span_of(digest, sizeof(digest)), &text);
-    buf_add_str(&text, " (SHA-256)\n  valid       ");
-    timefmt_http(info.not_before_ms, &text);
-    buf_add_str(&text, " to ");
-    timefmt_http(info.not_after_ms, &text);
-    TRY(buf_ok(&text));
-    (void)fprintf(out, "%.*s\n", SPAN_FMT(buf_span(&text)));
-    return OK;
+    crypto_x509_subject(certificate, &subject);
+    crypto_x509_issuer(certificate, &issuer);
+    TRY(buf_ok(&subject));
+    TRY(buf_ok(&issuer));
+    berth_view_line("subject", buf_span(&subject));
+    berth_view_line("issuer", buf_span(&issuer));
+    berth_view_line("valid from", berth_view_time(cli, info.not_before_ms));
+    berth_view_line("expires", berth_view_time(cli, info.not_after_ms));
+    return berth_pem_show_thumbprints(certificate);
 }

@@ -22,7 +22,9 @@ void berth_pem_free_certificates(struct crypto_cert **certificates, size_t n);
 err berth_pem_format(struct cli *cli, struct crypto_cert *const *certificates, size_t n,
                      struct span *ret_text);
 
-/* "CN=x (SHA-256 AB…, until 2027-01-01)" lines for what was made or is shown. */
-err berth_pem_describe(struct cli *cli, const struct crypto_cert *certificate, FILE *out);
+/* Lines for people (berth_view_line): subject, issuer, validity and thumbprints; thumbprints
+ * alone. */
+err berth_pem_show(struct cli *cli, const struct crypto_cert *certificate);
+err berth_pem_show_thumbprints(const struct crypto_cert *certificate);
 
 #endif

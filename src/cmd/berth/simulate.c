@@ -3,7 +3,6 @@
 #include "cmd/berth/simulate.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "posix_tls.h"
@@ -14,6 +13,7 @@ enum {
     KEEP_ALIVE_S = 60,
     RECONNECTS_MAX = 5,
     RECONNECT_AFTER_MS = 1000,
+    LASTING_MS = 10 * 1000, /* a session that long was a good one: the count begins anew */
     IN_BYTES = 16 * 1024,
     OUT_BYTES = 272 * 1024, /* a message of the largest size and its topic */
     MESSAGE_BYTES = 262144
@@ -27,7 +27,8 @@ static const char *const CONNACK_WORDS[] = {
 struct life {
     const struct simulate_plan *plan;
     struct simulate_device *device;
-    struct berth_tls *tls;
+    struct berth_tls tls;
+    bool is_open;
     uint8_t in[IN_BYTES], out[OUT_BYTES], message[MESSAGE_BYTES];
 };
 
@@ -97,13 +98,17 @@ static err open_tls(struct life *l, const char *host)
         .timeout_ms = TIMEOUT_MS,
     };
 
-    return berth_tls_open(&config, &l->tls);
+    TRY(berth_tls_open(&l->tls, &config));
+    l->is_open = true;
+    return OK;
 }
 
 static void close_tls(struct life *l)
 {
-    berth_tls_close(l->tls);
-    l->tls = NULL;
+    if (l->is_open) {
+        berth_tls_close(&l->tls);
+    }
+    l->is_open = false;
 }
 
 /* --- Provisioning. ------------------------------------------------------------------------- */
@@ -112,7 +117,7 @@ static err flush_provisioning(struct life *l, struct berth_provisioning *p)
 {
     struct span out = berth_provisioning_output(p);
 
-    TRY(berth_tls_write(l->tls, out));
+    TRY(berth_tls_write(&l->tls, out));
     berth_provisioning_sent(p, out.len);
     return OK;
 }
@@ -134,7 +139,7 @@ static err step_provisioning(struct life *l, struct berth_provisioning *p)
         pause_ms(l, wait_s * 1000LL);
         return berth_provisioning_resume(p);
     }
-    TRY(berth_tls_read(l->tls, bytes, sizeof(bytes), TIMEOUT_MS, &n));
+    TRY(berth_tls_read(&l->tls, bytes, sizeof(bytes), TIMEOUT_MS, &n));
     return berth_provisioning_input(p, span_of(bytes, n));
 }
 
@@ -204,7 +209,7 @@ static err flush_hub(struct life *l, struct berth_hub_client *h)
 {
     struct span out = berth_hub_client_output(h);
 
-    TRY(berth_tls_write(l->tls, out));
+    TRY(berth_tls_write(&l->tls, out));
     berth_hub_client_sent(h, out.len);
     return OK;
 }
@@ -217,7 +222,7 @@ static err exchange(struct life *l, struct berth_hub_client *h, int wait_ms)
     err e;
 
     TRY(flush_hub(l, h));
-    e = berth_tls_read(l->tls, bytes, sizeof(bytes), wait_ms, &n);
+    e = berth_tls_read(&l->tls, bytes, sizeof(bytes), wait_ms, &n);
     if (err_is(e, ERR_TIMEOUT)) {
         return OK;
     }
@@ -269,7 +274,9 @@ static bool open_hub(struct life *l, struct berth_hub_client *h)
     close_tls(l);
     if (err_is(berth_hub_client_fault(h, &code), ERR_DENIED)) {
         end(l, SIMULATE_REFUSED, "the hub %s refuses the device: %s",
-            l->device->result.assigned_hub, CONNACK_WORDS[code < 6 ? code : 5]);
+            l->device->result.assigned_hub,
+            code == MQTT_UNAVAILABLE ? "unavailable, or the device is disabled"
+                                     : CONNACK_WORDS[code < 6 ? code : 5]);
     } else {
         end(l, SIMULATE_FAILED, "cannot connect to the hub %s: %s", l->device->result.assigned_hub,
             err_detail()[0] ? err_detail() : err_name(e));
@@ -362,10 +369,38 @@ static bool session(struct life *l, struct berth_hub_client *h)
 
 /* A session that the hub ended is tried again: the answer tells a device that was shut out from one
  * that lost its connection. */
+static void live_at_hub(struct life *l)
+{
+    struct berth_hub_client h = { .state_ = BERTH_HUB_CLIENT_CONNECTING };
+    struct simulate_device *device = l->device;
+    bool was_open = false;
+
+    for (int i = 0; i <= RECONNECTS_MAX; i++) {
+        int64_t began = now_ms();
+
+        if (open_hub(l, &h)) {
+            was_open = true;
+            if (session(l, &h)) {
+                return;
+            }
+            i = now_ms() - began > LASTING_MS ? 0 : i;
+        } else if (!was_open || device->outcome == SIMULATE_REFUSED) {
+            return;
+        }
+        device->outcome = SIMULATE_DONE;
+        device->why[0] = '\0';
+        pause_ms(l, (int64_t)RECONNECT_AFTER_MS << i);
+        if (*l->plan->interrupted) {
+            return;
+        }
+    }
+    end(l, SIMULATE_FAILED, "gave up on the hub %s after %d attempts", device->result.assigned_hub,
+        RECONNECTS_MAX + 1);
+}
+
 void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device *device)
 {
-    struct life *l = calloc(1, sizeof(*l));
-    struct berth_hub_client h = { .state_ = BERTH_HUB_CLIENT_CONNECTING };
+    struct life *l = berth_cli_map(sizeof(*l));
 
     if (l == NULL) {
         device->outcome = SIMULATE_FAILED;
@@ -374,14 +409,7 @@ void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device
     l->plan = plan;
     l->device = device;
     if (provision(l) && (plan->count > 0 || plan->stay)) {
-        for (int i = 0; open_hub(l, &h) && !session(l, &h); i++) {
-            if (i == RECONNECTS_MAX) {
-                end(l, SIMULATE_FAILED, "the hub %s ended the session %d times",
-                    device->result.assigned_hub, RECONNECTS_MAX + 1);
-                break;
-            }
-            pause_ms(l, RECONNECT_AFTER_MS);
-        }
+        live_at_hub(l);
     }
-    free(l);
+    berth_cli_unmap(l, sizeof(*l));
 }

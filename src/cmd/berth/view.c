@@ -6,18 +6,44 @@
 
 enum { TITLE_WIDTH = 17, INDENT = 2 };
 
+struct span berth_view_time(struct cli *cli, int64_t time_ms)
+{
+    char memory[40];
+    struct buf iso = buf_over(memory, sizeof(memory));
+
+    timefmt_iso(time_ms, &iso);
+    return span_str(berth_cli_printf(cli, "%.10s %.8sZ", memory, memory + 11));
+}
+
+/* Thu, 12 Oct 2017 19:23:50 GMT -> 2017-10-12 19:23:50Z; anything else as it is. */
+static struct span short_http_time(struct cli *cli, struct span text)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    for (int m = 0; m < 12; m++) {
+        if (span_eq(span_first(span_from(text, 8), 3), span_of(months + (ptrdiff_t)3 * m, 3))) {
+            return span_str(berth_cli_printf(cli, "%.4s-%02d-%.2s %.8sZ", text.data + 12, m + 1,
+                                             text.data + 5, text.data + 17));
+        }
+    }
+    return text;
+}
+
 /* 2022-08-31T22:02:50.5160000Z -> 2022-08-31 22:02:50Z; the year 1 is "never". */
 static struct span short_time(struct cli *cli, struct span text)
 {
     int64_t ms;
 
+    if (text.len == 29 && span_ends_with(text, SPAN(" GMT"))) {
+        return short_http_time(cli, text);
+    }
     if (text.len < 20 || text.data[10] != 'T' || !err_is_ok(timefmt_parse_iso(text, &ms))) {
         return text;
     }
     if (span_starts_with(text, SPAN("0001-01-01"))) {
         return SPAN_NONE;
     }
-    return span_str(berth_cli_printf(cli, "%.10s %.8sZ", text.data, text.data + 11));
+    return berth_view_time(cli, ms);
 }
 
 static struct span print(struct cli *cli, const json *value)
@@ -154,6 +180,16 @@ void berth_view_end(struct view_list *l, const char *what)
     }
 }
 
+void berth_view_line(const char *title, struct span text)
+{
+    bool is_quoted = text.len > 1 && text.data[0] == '"' && text.data[text.len - 1] == '"';
+
+    if (is_quoted) { /* an ETag: a shell would take the quotes off */
+        text = span_first(span_from(text, 1), text.len - 2);
+    }
+    (void)printf("%-*s  %.*s\n", TITLE_WIDTH, title, SPAN_FMT(text));
+}
+
 err berth_view_show(struct cli *cli, const struct view_column *columns, const json *object)
 {
     if (cli->is_json) {
@@ -163,7 +199,7 @@ err berth_view_show(struct cli *cli, const struct view_column *columns, const js
         struct span text = berth_view_text(cli, object, columns->path);
 
         if (text.len > 0) {
-            (void)printf("%-*s  %.*s\n", TITLE_WIDTH, columns->title, SPAN_FMT(text));
+            berth_view_line(columns->title, text);
         }
     }
     return OK;

@@ -12,8 +12,12 @@ struct view_column {
 };
 
 /* The text at the path: a string, or anything else as JSON; absent when it is missing or null.
- * Times lose their fraction, lists become "a, b". Of the command's memory. */
+ * Times are 2017-10-12 19:23:50Z whatever their form, lists become "a, b". Of the command's memory.
+ */
 struct span berth_view_text(struct cli *cli, const json *object, const char *path);
+
+/* 2017-10-12 19:23:50Z, of the command's memory. */
+struct span berth_view_time(struct cli *cli, int64_t time_ms);
 
 /* A list that comes in pages. */
 struct view_list {
@@ -30,6 +34,8 @@ void berth_view_end(struct view_list *l, const char *what);
 
 /* One object: a line a column, or JSON. */
 err berth_view_show(struct cli *cli, const struct view_column *columns, const json *object);
+/* One such line. */
+void berth_view_line(const char *title, struct span text);
 /* Indented JSON and a newline. */
 err berth_view_json(struct cli *cli, const json *value);
 

@@ -4,6 +4,7 @@
 #include "proto/mqtt/codec.h"
 
 #include "util/cursor.h"
+#include "util/utf8.h"
 
 enum {
     PUBLISH_RETAIN = 0x01,
@@ -23,56 +24,9 @@ enum {
     QOS_MAX = 2,
 };
 
-/* Length of the well-formed UTF-8 sequence at the front of `s` (Unicode table 3-7); 0: none. */
-static size_t utf8_sequence(const uint8_t *s, size_t len)
-{
-    uint8_t low = 0x80, high = 0xbf;
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-    if (n == 0 || n > len || s[0] > 0xf4) {
-        return 0;
-    }
-    low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : low;
-    high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : high; /* no surrogates, none past U+10FFFF */
-    for (size_t i = 1; i < n; i++) {
-        if (s[i] < low || s[i] > high) {
-            return 0;
-        }
-        low = 0x80;
-        high = 0xbf;
-    }
-    return n;
-}
-
-/* Well-formed UTF-8 without U+0000 (1.5.3). */
-static bool is_text(struct span s)
-{
-    static const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
-
-    for (size_t i = 0; i < s.len;) {
-        uint64_t word;
-        size_t n;
-
-        if (s.len - i >= sizeof(word)) {
-            memcpy(&word, s.data + i, sizeof(word));
-            /* A byte that is 0 borrows into its own high bit; one above 0x7f has it already. */
-            if (((word | (word - ones)) & highs) == 0) {
-                i += sizeof(word);
-                continue;
-            }
-        }
-        n = s.data[i] == 0 ? 0 : utf8_sequence(s.data + i, s.len - i);
-        if (n == 0) {
-            return false;
-        }
-        i += n;
-    }
-    return true;
-}
-
 static bool is_topic_name(struct span s)
 {
-    return s.len > 0 && is_text(s) && memchr(s.data, '+', s.len) == NULL &&
+    return s.len > 0 && utf8_is_text(s) && memchr(s.data, '+', s.len) == NULL &&
            memchr(s.data, '#', s.len) == NULL;
 }
 
@@ -166,7 +120,7 @@ static err decode_connect(struct cursor *c, struct mqtt_connect *m)
     }
     TRY(cursor_done(c));
     if (!span_eq(m->protocol, SPAN("MQTT")) || (flags & CONNECT_RESERVED) != 0 ||
-        !is_text(m->client_id) || !is_text(m->username) || m->will.qos > QOS_MAX ||
+        !utf8_is_text(m->client_id) || !utf8_is_text(m->username) || m->will.qos > QOS_MAX ||
         (m->has_will && !is_topic_name(m->will.topic)) ||
         (!m->has_will && (m->will.qos != 0 || m->will.retain)) ||
         ((flags & CONNECT_PASSWORD) != 0 && (flags & CONNECT_USERNAME) == 0)) {
@@ -212,7 +166,7 @@ static err decode_subscribe(bool has_qos, struct cursor *c, struct mqtt_subscrib
         struct span filter = cursor_lp16(c);
         uint8_t qos = has_qos ? cursor_u8(c) : 0;
 
-        if (filter.len == 0 || !is_text(filter) || qos > QOS_MAX) {
+        if (filter.len == 0 || !utf8_is_text(filter) || qos > QOS_MAX) {
             return ERR(MALFORMED);
         }
         m->n_filters++;
@@ -312,7 +266,7 @@ bool mqtt_codec_is_filter(struct span filter)
 {
     struct span rest = filter;
 
-    if (filter.len == 0 || filter.len > UINT16_MAX || !is_text(filter)) {
+    if (filter.len == 0 || filter.len > UINT16_MAX || !utf8_is_text(filter)) {
         return false;
     }
     while (!span_is_absent(rest)) {

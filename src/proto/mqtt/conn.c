@@ -106,6 +106,17 @@ enum mqtt_conn_event mqtt_conn_next(struct mqtt_conn *c, struct span *in, int64_
     return MQTT_CONN_PACKET;
 }
 
+void mqtt_conn_adopt(struct mqtt_conn *c, const struct mqtt_conn_limits *limits, int64_t now_ms)
+{
+    int64_t longest = now_ms + limits->keep_alive_cap_ms;
+
+    c->limits = limits;
+    if (limits->keep_alive_cap_ms > 0 &&
+        (c->silent_until_ms == 0 || c->silent_until_ms > longest)) {
+        c->silent_until_ms = longest;
+    }
+}
+
 int64_t mqtt_conn_deadline(const struct mqtt_conn *c)
 {
     int64_t silent = c->silent_until_ms == 0 ? INT64_MAX : c->silent_until_ms;

@@ -39,6 +39,10 @@ void mqtt_conn_init(struct mqtt_conn *c, const struct mqtt_conn_limits *limits, 
 enum mqtt_conn_event mqtt_conn_next(struct mqtt_conn *c, struct span *in, int64_t now_ms,
                                     struct mqtt_packet *ret_packet, const char **ret_why);
 
+/* Other limits from now on, which must outlive the connection: who the client is, and so what it
+ * may do, is known only from its CONNECT. A silence granted beyond the new cap is cut to it. */
+void mqtt_conn_adopt(struct mqtt_conn *c, const struct mqtt_conn_limits *limits, int64_t now_ms);
+
 /* When to close unless something arrives first, ms; INT64_MAX: never. */
 int64_t mqtt_conn_deadline(const struct mqtt_conn *c);
 

@@ -195,6 +195,23 @@ static void keep_alive_sets_the_silence(void **state)
     assert_true(mqtt_conn_deadline(&c) == INT64_MAX);
 }
 
+static void adopted_limits_cut_what_was_granted(void **state)
+{
+    static const struct mqtt_conn_limits tighter = { 64, 10000, 5000, 80000 };
+    static const struct mqtt_conn_limits uncapped = { 64, 10000, 5000, 0 };
+    struct mqtt_conn c = open_conn(SPAN(CONNECT_60), 1000);
+
+    (void)state;
+    assert_int_equal(mqtt_conn_deadline(&c), 1000 + 90000);
+    mqtt_conn_adopt(&c, &uncapped, 1000);
+    assert_int_equal(mqtt_conn_deadline(&c), 1000 + 90000);
+    mqtt_conn_adopt(&c, &tighter, 1000);
+    assert_int_equal(mqtt_conn_deadline(&c), 1000 + 80000);
+    c.silent_until_ms = 0; /* for ever */
+    mqtt_conn_adopt(&c, &tighter, 2000);
+    assert_int_equal(mqtt_conn_deadline(&c), 2000 + 80000);
+}
+
 static void a_packet_begun_must_end(void **state)
 {
     const struct span all = SPAN(PUBLISH);
@@ -224,6 +241,7 @@ int main(void)
         cmocka_unit_test(another_level_is_the_callers_to_answer),
         cmocka_unit_test(connect_must_come_in_time),
         cmocka_unit_test(keep_alive_sets_the_silence),
+        cmocka_unit_test(adopted_limits_cut_what_was_granted),
         cmocka_unit_test(a_packet_begun_must_end),
     };
 

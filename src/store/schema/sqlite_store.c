@@ -167,8 +167,7 @@ static const char *const steps[] = {
     "  considered TEXT,"
     "  PRIMARY KEY (tracking_id)"
     ") WITHOUT ROWID, STRICT;"
-    "CREATE INDEX decision_by_registration ON decision (id_scope, registration_key, time_ms);"
-    "CREATE INDEX decision_by_time ON decision (time_ms);",
+    "CREATE INDEX decision_by_registration ON decision (id_scope, registration_key, time_ms);",
 };
 
 /* clang-format on */

@@ -1,7 +1,7 @@
-/* front/test_kit.h: for this folder's tests: certificates, a front on loopback with a small surface
+/* front/kit_test.h: for this folder's tests: certificates, a front on loopback with a small surface
  * of lines, and a blocking TLS client. */
-#ifndef FRONT_TEST_KIT_H
-#define FRONT_TEST_KIT_H
+#ifndef FRONT_KIT_TEST_H
+#define FRONT_KIT_TEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "api/metrics.h"
@@ -146,10 +145,8 @@ KIT void kit_on_access(void *arg, const struct front_access *a)
 /* Everything but k->front; k->config and k->endpoint may be changed before kit_open. */
 KIT void kit_init(struct kit *k, const struct surface_ops *surface)
 {
-    size_t files;
-
     *k = (struct kit){ 0 };
-    front_init(&files);
+    front_init();
     kit_make_files(&k->files);
     assert_true(err_is_ok(sink_mem_open(&k->service.sink)));
     k->service.metrics = &k->metrics;
