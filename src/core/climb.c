@@ -161,6 +161,7 @@ static err add_referring_groups(struct core_climb *c, const struct anchor *row,
     size_t n;
 
     TRY(store_scan(c->tx, &KIND_CA_REFERENCE, &scan, c->env->arena, &refs, &n));
+    c->is_cut_short = c->is_cut_short || n == LIMIT_ANCHORS_PER_ISSUER;
     if (n == 0) {
         return consider_alone(c, row, cert, REASON_ISSUER_UNKNOWN,
                               "no enrollment group refers to it");
@@ -215,6 +216,7 @@ static err look_for_issuers(struct core_climb *c, const struct crypto_cert *cert
     size_t n;
 
     TRY(store_scan(c->tx, &KIND_ANCHOR, &scan, c->env->arena, &rows, &n));
+    c->is_cut_short = c->is_cut_short || n == LIMIT_ANCHORS_PER_ISSUER;
     for (size_t i = 0; i < n && !is_full(c); i++) {
         TRY(look_at_stored(c, cert, &rows[i], is_judging));
     }

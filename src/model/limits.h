@@ -28,7 +28,8 @@ enum {
     LIMIT_DISTINGUISHED_NAME = 2048,               /* as text, in answers */
     LIMIT_CHAIN_CERTIFICATES = 8,                  /* presented: leaf and intermediates */
     LIMIT_PATH_DEPTH = 8,                          /* certificates between a leaf and its anchor */
-    LIMIT_ANCHORS_PER_ISSUER = 64, /* stored certificates with one subject name looked at */
+    LIMIT_ANCHORS_PER_ISSUER =
+        256, /* stored certificates of one subject name, and groups that refer to one */
     LIMIT_TRUST_CERTIFICATES = 72, /* certificates one search climbs over: sent and stored */
     LIMIT_ANCHOR_CACHE = 256,      /* parsed certificates a worker keeps */
     LIMIT_VERIFICATION_CODE_BYTES = 24,
