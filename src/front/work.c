@@ -1,6 +1,6 @@
 /* front/work.c: one queue under a mutex. Of the sleeping workers the one that fell asleep last is
- * woken: as few as are needed take turns, and what these use (stack, store connection, keys) stays
- * in the processor's caches. How long jobs take of late gives the wait that the refused are told. */
+ * woken: as few as are needed take turns, and what they use stays in the processor's caches. How
+ * long jobs take of late gives the wait that the refused are told. */
 #include "front/work.h"
 
 #include <pthread.h>
