@@ -238,9 +238,11 @@ static bool has_unread(const struct front_conn *c)
     return c->state == CONN_OPEN && !c->is_read_blocked && front_tls_has_pending(c->tls);
 }
 
+/* Not while a visit is due: what was read before goes first, and a goodbye behind it, once read,
+ * would be its end. */
 static void read_some(struct front_conn *c)
 {
-    for (int i = 0; c->state == CONN_OPEN && front_drive_wants_input(c); i++) {
+    for (int i = 0; c->state == CONN_OPEN && !c->is_ready && front_drive_wants_input(c); i++) {
         if (i == READS_A_TURN) {
             front_loop_ready(c->loop, c); /* others first */
             return;
@@ -373,8 +375,8 @@ static void arm_timer(struct front_conn *c)
     }
 }
 
-/* The end of every event. */
-static void settle(struct front_conn *c, int events)
+/* The end of every event. in_vain: what poll told of to no avail, or need not tell of again. */
+static void settle(struct front_conn *c, int in_vain)
 {
     if (c->state == CONN_OPEN) {
         pump(c);
@@ -399,7 +401,7 @@ static void settle(struct front_conn *c, int events)
         front_loop_ready(c->loop, c);
     }
     if (c->state != CONN_GONE) {
-        arm_poll(c, events & ~events_wanted(c));
+        arm_poll(c, in_vain & ~events_wanted(c));
         arm_timer(c);
     }
 }
@@ -463,6 +465,9 @@ static void on_events(uv_poll_t *poll, int status, int events)
 {
     struct front_conn *c = poll->data;
     bool is_first = !c->has_spoken;
+    /* Bytes that were read as they should did not come in vain, though none are wanted while the
+     * request is out. A socket that is writable stays so. */
+    int in_vain = (events & ~events_wanted(c)) | (events & UV_WRITABLE);
 
     c->has_spoken = true;
     if (status < 0 || (is_first && (events & UV_DISCONNECT) != 0)) {
@@ -482,7 +487,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
     } else if (c->state == CONN_LINGER) {
         discard(c);
     }
-    settle(c, events);
+    settle(c, in_vain);
 }
 
 static void on_timer(uv_timer_t *timer)

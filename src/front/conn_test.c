@@ -3,6 +3,7 @@
 #include "front/kit_test.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "hub/bus.h"
 
@@ -250,6 +251,27 @@ static void test_lines(void **state)
     assert_int_equal(k->metrics.handshakes_ok, 1);
 }
 
+/* What came before the peer's goodbye is answered, however much it is at once. */
+static void test_many_lines_and_goodbye(void **state)
+{
+    enum { LINES = 200 };
+    static char asked[LINES * 8], answered[LINES * 4];
+    struct kit *k = *state;
+    struct kit_client c;
+
+    kit_open(k);
+    kit_client_open(&c, k);
+    *asked = *answered = '\0';
+    for (int i = 0; i < LINES; i++) {
+        (void)strcat(asked, "echo a\n");
+        (void)strcat(answered, "a\n");
+    }
+    kit_say(&c, asked);
+    assert_true(SSL_shutdown(c.ssl) >= 0);
+    kit_expect(&c, answered);
+    kit_client_close(&c);
+}
+
 static void test_half_lines(void **state)
 {
     struct kit *k = *state;
@@ -439,6 +461,61 @@ static void test_silent_peers(void **state)
         (void)close(fds[i]);
     }
     assert_int_equal(k->metrics.timeouts, SILENT);
+    kit_client_close(&c);
+}
+
+/* Beyond the limit on connections one waits until another is closed, and that is said once. */
+static void test_full(void **state)
+{
+    enum { MOST = 3 };
+    struct kit *k = *state;
+    struct kit_client c[MOST + 1];
+    int before;
+
+    k->config.limits.connections = MOST;
+    kit_open(k);
+    before = k->events;
+    for (int i = 0; i < MOST; i++) {
+        kit_client_open(&c[i], k);
+    }
+    kit_client_init(&c[MOST]);
+    c[MOST].fd = kit_connect_tcp(k);
+    kit_sleep_ms(200);
+    assert_int_equal(k->metrics.connections_open, MOST);
+    assert_int_equal(k->events, before + 1);
+    kit_client_close(&c[0]);
+    KIT_WAIT_FOR(k->metrics.connections_accepted == MOST + 1);
+    for (int i = 1; i <= MOST; i++) {
+        kit_client_close(&c[i]);
+    }
+}
+
+/* No file may be opened for a while: who is connected is served, who comes then waits, and that is
+ * said once. */
+static void test_out_of_files(void **state)
+{
+    struct kit *k = *state;
+    struct kit_client c, late;
+    struct rlimit all, none;
+    int before;
+
+    kit_open(k);
+    kit_client_open(&c, k);
+    before = k->events;
+    kit_client_init(&late);
+    late.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = (struct rlimit){ .rlim_cur = (rlim_t)c.fd, .rlim_max = all.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_true(kit_connect_socket(late.fd, k));
+    kit_sleep_ms(200);
+    kit_say(&c, "work a\n");
+    kit_expect(&c, "a\n");
+    assert_int_equal(k->metrics.connections_accepted, 1);
+    assert_int_equal(k->events, before + 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    KIT_WAIT_FOR(k->metrics.connections_accepted == 2);
+    kit_client_close(&late);
     kit_client_close(&c);
 }
 
@@ -638,6 +715,7 @@ int main(void)
         TEST(test_lines),
         TEST(test_half_lines),
         TEST(test_many_lines),
+        TEST(test_many_lines_and_goodbye),
         TEST(test_appends_in_order),
         TEST(test_large_input),
         TEST(test_slow_reader),
@@ -645,6 +723,8 @@ int main(void)
         TEST(test_garbage),
         TEST(test_hang_up_first),
         TEST(test_silent_peers),
+        TEST(test_full),
+        TEST(test_out_of_files),
         TEST(test_write_stall),
         TEST(test_deadline),
         TEST(test_peer_gone_while_working),

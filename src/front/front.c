@@ -2,8 +2,10 @@
  * that ask for them. */
 #include "front/front.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -14,7 +16,9 @@
 #include "front/loop.h"
 
 enum {
-    FILES_SPARE = 512, /* store, logs, curl … */
+    FILES_SPARE = 512,    /* what the store and the rest of the process may still open … */
+    FILES_SPARE_PART = 8, /* … or, where fewer may be open, this part of them */
+    FILES_GUESS = 64,     /* open ones, where nobody can tell */
     FILES_LOW = 4096,
     PRUNE_EVERY_MS = 60 * 1000,
     PRUNE_AGAIN_MS = 1000, /* there was more than one job's worth */
@@ -113,18 +117,41 @@ void front_init(void)
 
 /* ---- opening ---- */
 
-static void limit_connections(struct front *f)
+static size_t count_open_files(void)
 {
-    size_t files = raise_files();
-    size_t room = files > 2 * FILES_SPARE ? files - FILES_SPARE : files / 2;
+    DIR *dir = opendir("/proc/self/fd");
+    size_t n = 0;
 
-    if (files < FILES_LOW) {
-        say(f, FRONT_WARNING, "few-files",
-            "The limit on open files is low (ulimit -n; LimitNOFILE= in a systemd unit): "
-            "connections beyond it will wait.");
+    if (dir == NULL) {
+        return FILES_GUESS;
     }
-    if (room < f->config.limits.connections) {
-        f->config.limits.connections = room;
+    while (readdir(dir) != NULL) {
+        n++;
+    }
+    (void)closedir(dir);
+    return n; /* with the directory itself, "." and ".." */
+}
+
+/* When all but connections is open: what may yet be is theirs, less what workers and writers need
+ * to do their work. */
+static void limit_connections(struct front *f, size_t files)
+{
+    size_t spare = files / FILES_SPARE_PART < FILES_SPARE ? files / FILES_SPARE_PART : FILES_SPARE;
+    size_t taken = count_open_files() + (size_t)f->config.workers + spare;
+    size_t loops = (size_t)f->config.loops;
+    size_t room = files > taken ? files - taken : 0;
+    size_t most = f->config.limits.connections < room ? f->config.limits.connections : room;
+    char text[192];
+
+    for (size_t i = 0; i < loops; i++) {
+        f->loops[i].conns_max = most > loops ? most / loops : 1;
+    }
+    if (files < FILES_LOW) {
+        (void)snprintf(text, sizeof(text),
+                       "No more than %zu files may be open (ulimit -n; LimitNOFILE= in a systemd "
+                       "unit), which leaves %zu connections: more will wait.",
+                       files, f->loops[0].conns_max * loops);
+        say(f, FRONT_WARNING, "few-files", text);
     }
 }
 
@@ -214,14 +241,15 @@ err front_open(const struct front_config *config, struct front **ret_front)
 {
     AUTO(front) struct front *f = NULL;
     AUTO(front_tls_source) struct front_tls_source *source = NULL;
+    size_t files = raise_files();
 
     atomic_store(&is_draining, false);
     TRY(make(config, &f));
-    limit_connections(f);
     TRY(listen_all(f));
     TRY(front_tls_source_load(&f->config.tls, &source));
     TRY(front_work_open(f->config.workers, &f->work));
     TRY(init_loops(f, source));
+    limit_connections(f, files);
     TRY(start_loops(f));
     *ret_front = f;
     f = NULL;

@@ -204,16 +204,22 @@ struct kit_client {
     int fd;
 };
 
-KIT int kit_connect_tcp(const struct kit *k)
+KIT bool kit_connect_socket(int fd, const struct kit *k)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)k->port) };
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+}
+
+KIT int kit_connect_tcp(const struct kit *k)
+{
     struct timeval patience = { .tv_sec = 20 };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_true(fd >= 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+    if (!kit_connect_socket(fd, k)) {
         (void)close(fd);
         return -1;
     }

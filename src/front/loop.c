@@ -7,13 +7,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "front/conn.h"
 
-enum { ACCEPT_BATCH = 16, PAUSE_MS = 20 };
+enum { ACCEPT_BATCH = 16, PAUSE_MS = 20, SAY_AGAIN_MS = 60 * 1000 };
 
 /* ---- posts ---- */
 
@@ -135,6 +137,21 @@ static void pause_accepting(struct front_loop *l)
     (void)uv_timer_start(&l->timer, on_resume, PAUSE_MS, PAUSE_MS);
 }
 
+/* An operator wants to know, but not fifty times a second. */
+static void say_full(struct front_loop *l, const char *why)
+{
+    const struct front_config *config = l->config;
+    char text[160];
+
+    if (front_loop_clock_ms(l) < l->say_full_ms || config->on_event == NULL) {
+        return;
+    }
+    l->say_full_ms = front_loop_clock_ms(l) + SAY_AGAIN_MS;
+    (void)snprintf(text, sizeof(text), "%s: with %zu connections on this loop, new ones wait.", why,
+                   l->n_conns);
+    config->on_event(config->arg, FRONT_WARNING, "accept-paused", text);
+}
+
 void front_loop_handshake_ended(struct front_loop *l)
 {
     assert(l->n_handshakes > 0);
@@ -164,9 +181,13 @@ static void on_listener(uv_poll_t *poll, int status, int events)
         } else if (errno == EAGAIN) {
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
+            say_full(l, strerror(errno));
             pause_accepting(l); /* out of files or memory: both come back */
             return;
         }
+    }
+    if (l->n_conns >= l->conns_max) {
+        say_full(l, "The limit is reached");
     }
     if (!may_accept(l)) {
         pause_accepting(l);
@@ -293,7 +314,6 @@ err front_loop_init(struct front_loop *l, const struct front_config *config,
 {
     *l = (struct front_loop){ .config = config, .work = work, .index = l->index };
     l->ready_tail = &l->ready;
-    l->conns_max = config->limits.connections / (size_t)config->loops;
     front_memory_init(&l->memory);
     l->n_listeners = config->n_endpoints;
     l->listeners = calloc(l->n_listeners, sizeof(*l->listeners));

@@ -1,5 +1,5 @@
 // tests/lib/berth.mjs: starts and stops berthd for a test, runs the CLI against it, makes certificates. Each test has its own
-// directory and ports; nothing is left behind.
+// directory and ports; nothing is left behind, also when a test fails half way: what still runs when all are over is killed.
 import { spawn, execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import fs from 'node:fs';
@@ -8,6 +8,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import crypto from 'node:crypto';
+import { after } from 'node:test';
 import { Mqtt } from './mqtt.mjs';
 
 const run = promisify(execFile);
@@ -33,8 +34,27 @@ function freePort() {
   });
 }
 
+const children = new Set();
+const dirs = new Set();
+const leftBehindAfter = 15000; // ms for a file's own hooks, which come after the one below
+
+function killAll() {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+after(() => { setTimeout(killAll, leftBehindAfter).unref(); }); // a server that runs would hold up the end of the process
+process.on('exit', () => {
+  killAll();
+  for (const dir of dirs) {
+    try { fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 }); } catch { /* a mount is its maker's */ }
+  }
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 export function tempDir() {
-  return fs.mkdtempSync(path.join(os.tmpdir(), 'berth-test-'));
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'berth-test-'));
+  dirs.add(dir);
+  return dir;
 }
 
 export class Berthd {
@@ -62,7 +82,13 @@ export class Berthd {
     this.child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stderr.on('data', (d) => { this.stderr += d; });
     this.child.stdout.on('data', (d) => { this.stdout += d; });
-    this.exited = new Promise((resolve) => this.child.on('exit', (code, signal) => { this.exitCode = code; resolve({ code, signal }); }));
+    const { child } = this;
+    children.add(child);
+    this.exited = new Promise((resolve) => this.child.on('exit', (code, signal) => {
+      children.delete(child);
+      this.exitCode = code;
+      resolve({ code, signal });
+    }));
     let gone = false;
     this.exited.then(() => { gone = true; });
     try {

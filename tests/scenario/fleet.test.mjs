@@ -8,7 +8,7 @@ import { Berthd, until } from '../lib/berth.mjs';
 const metric = (text, name) => Number(new RegExp(`^${name} ([0-9.e+]+)$`, 'm').exec(text)?.[1]);
 
 test('300 devices, twice, with 20 messages each', async () => {
-  const b = await Berthd.start({ args: ['--loops', '2'] });
+  const b = await Berthd.start({ args: ['--loops', '2', '--core-dumps', 'yes'] }); // or only root may look at its files
   const files = () => fs.readdirSync(`/proc/${b.child.pid}/fd`).length;
   const before = files();
   const r = await b.json('fleet', '--devices', '300', '--concurrency', '60', '--rounds', '2', '--messages', '20', '--timeout', '60');
@@ -24,4 +24,20 @@ test('300 devices, twice, with 20 messages each', async () => {
   assert.equal(metric(metrics, 'berth_tasks_in_flight'), 1);
   await until('descriptors are given back', () => files() <= before + 12); // the store's read handles are made when needed
   await b.stop();
+});
+
+test('SIGTERM in the middle of a fleet: what was begun is finished in time', async () => {
+  const b = await Berthd.start({ args: ['--loops', '2'] });
+  const { text } = await b.request('GET', '/metrics');
+  assert.equal(metric(text, 'berth_telemetry_events_total'), 0);
+  const fleet = b.cli('fleet', '--devices', '60', '--concurrency', '60', '--rounds', '1000', '--messages', '20', '--timeout', '10');
+  await until('a fleet', async () => {
+    const page = await b.request('GET', '/metrics').catch(() => ({ text: '' }));
+    return metric(page.text, 'berth_telemetry_events_total') > 500;
+  }, 60000);
+  const at = Date.now();
+  assert.deepEqual(await b.kill('SIGTERM'), { code: 0, signal: null }, b.stderr.slice(-8000));
+  assert.ok(Date.now() - at < 12000, 'within the drain limit and what it takes to close');
+  assert.equal((await fleet).code, 1);
+  fs.rmSync(b.dir, { recursive: true });
 });
