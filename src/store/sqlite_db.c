@@ -106,7 +106,13 @@ static enum err_code code_of(int rc)
 err store_sqlite_db_fault(struct store_sqlite_db *db, int rc)
 {
     const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+    int cause = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
+    int kind = rc & 0xff; /* without the extended part */
 
+    /* "disk I/O error" alone does not say that the disk is full. */
+    if ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && cause != 0) {
+        return err_set(code_of(rc), "%s: %s: %s", db->path, words, strerror(cause));
+    }
     return err_set(code_of(rc), "%s: %s", db->path, words);
 }
 
