@@ -39,3 +39,24 @@ build() {
     cmake --preset "$preset" >/dev/null
     cmake --build --preset "$preset" ${1:+--target "$@"} -- --quiet
 }
+
+# free_port FROM: the first port from there on that nobody listens on.
+free_port() {
+    local port
+    for port in $(seq "$1" $(($1 + 200))); do
+        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+    done
+}
+
+# wait_for WHAT COMMAND...: until the command succeeds, 20 seconds at most; then shows the logs of this folder and exits.
+wait_for() {
+    local what=$1
+    shift
+    for _ in $(seq 200); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    echo "$what did not happen in 20 seconds" >&2
+    tail -5 ./*.log >&2
+    exit 1
+}
