@@ -9,6 +9,7 @@
 
 #include "api/enrollment_x509.h"
 #include "model/limits.h"
+#include "util/base64.h"
 
 /* Members of later api-versions (reference dps-service-api.md 3, "version skew"). `until` empty:
  * all later ones. */
@@ -139,6 +140,38 @@ static err read_id(struct decoding *d)
     return arena_copy(d->env->arena, device_id, &d->e->device_id);
 }
 
+static err read_key(struct decoding *d, const json *keys, const char *name, struct span *ret_key)
+{
+    struct span text = SPAN_NONE;
+    struct buf out;
+    err e = json_get_text(keys, name, &text);
+
+    if (!err_is_ok(e)) {
+        return refuse_mistyped(d, e);
+    }
+    if (span_is_empty(text)) {
+        return OK;
+    }
+    out = arena_buf(d->env->arena);
+    e = base64_decode(text, &out);
+    if (err_is(e, ERR_MALFORMED)) {
+        return refuse(d, "attestation.symmetricKey.%s is not base64.", name);
+    }
+    TRY(e);
+    return arena_buf_end(d->env->arena, &out, ret_key);
+}
+
+/* Empty or missing keys are to be made, or kept: how long they may be is core's. */
+static err read_keys(struct decoding *d, const json *keys)
+{
+    if (is_given(keys) && !json_is_object(keys)) {
+        return refuse(d, "attestation.symmetricKey is not an object.");
+    }
+    TRY(read_key(d, keys, "primaryKey", &d->e->primary_key));
+    return verdict_is_granted(d->verdict) ? read_key(d, keys, "secondaryKey", &d->e->secondary_key)
+                                          : OK;
+}
+
 static err read_attestation(struct decoding *d)
 {
     json *attestation = json_member(d->document, "attestation");
@@ -157,8 +190,11 @@ static err read_attestation(struct decoding *d)
         d->e->attestation == ATTESTATION_NONE) {
         return refuse(d, "attestation.type is none of x509, symmetricKey, tpm.");
     }
+    if (d->e->attestation == ATTESTATION_SYMMETRIC_KEY) {
+        return read_keys(d, json_member(attestation, "symmetricKey"));
+    }
     if (d->e->attestation != ATTESTATION_X509) {
-        return refuse(d, "attestation.type %s is not supported yet: use x509.",
+        return refuse(d, "attestation.type %s is not supported yet: use x509 or symmetricKey.",
                       model_attestation_word(d->e->attestation));
     }
     if (!json_is_object(x509)) {
@@ -436,19 +472,35 @@ static void write_policies(const struct enrollment *e, struct json_writer *w)
     json_write_raw_if(w, "iotHubs", e->iot_hubs);
 }
 
+static void write_key(const char *name, struct span key, struct json_writer *w)
+{
+    uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY];
+    struct buf text = buf_over(bytes, sizeof(bytes));
+
+    base64_encode(key, &text);
+    json_write_text(w, name, buf_span(&text));
+    memset(bytes, 0, sizeof(bytes));
+}
+
 err enrollment_json_write_attestation(const struct env *env, const struct enrollment *e,
-                                      const char *name, struct json_writer *w)
+                                      bool with_keys, const char *name, struct json_writer *w)
 {
     json_write_begin_object(w, name);
     json_write_str(w, "type", model_attestation_word(e->attestation));
     if (e->attestation == ATTESTATION_X509) {
         TRY(enrollment_x509_write(env, e, "x509", w));
     }
+    if (e->attestation == ATTESTATION_SYMMETRIC_KEY && with_keys) {
+        json_write_begin_object(w, "symmetricKey");
+        write_key("primaryKey", e->primary_key, w);
+        write_key("secondaryKey", e->secondary_key, w);
+        json_write_end_object(w);
+    }
     json_write_end_object(w);
     return OK;
 }
 
-err enrollment_json_write(const struct env *env, const struct enrollment *e,
+err enrollment_json_write(const struct env *env, const struct enrollment *e, bool with_keys,
                           const struct registration *registration, struct json_writer *w)
 {
     bool is_group = e->kind == ENROLLMENT_GROUP;
@@ -461,7 +513,7 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e,
     if (registration != NULL) {
         enrollment_json_write_registration(registration, "registrationState", w);
     }
-    TRY(enrollment_json_write_attestation(env, e, "attestation", w));
+    TRY(enrollment_json_write_attestation(env, e, with_keys, "attestation", w));
     json_write_begin_object(w, "capabilities");
     json_write_bool(w, "iotEdge", e->iot_edge != 0);
     json_write_end_object(w);

@@ -25,12 +25,13 @@ err enrollment_json_decode(const struct env *env, const struct enrollment_json_p
                            bool ret_keep_slot[SLOTS], struct verdict *ret_verdict);
 
 /* Writes it as a value of name `name` (NULL: unnamed). registration NULL: without
- * registrationState. ERR_CORRUPT: a stored certificate is unreadable. */
-err enrollment_json_write(const struct env *env, const struct enrollment *e,
+ * registrationState. with_keys: symmetric keys too, for who has just put them (4.5). ERR_CORRUPT: a
+ * stored certificate is unreadable. */
+err enrollment_json_write(const struct env *env, const struct enrollment *e, bool with_keys,
                           const struct registration *registration, struct json_writer *w);
 /* AttestationMechanism. */
 err enrollment_json_write_attestation(const struct env *env, const struct enrollment *e,
-                                      const char *name, struct json_writer *w);
+                                      bool with_keys, const char *name, struct json_writer *w);
 /* DeviceRegistrationState of the service API (4.7): no attestation members. */
 void enrollment_json_write_registration(const struct registration *r, const char *name,
                                         struct json_writer *w);

@@ -44,12 +44,23 @@ static void write_text_or_null(struct json_writer *w, const char *name, struct s
     }
 }
 
+/* A symmetric key's text over `bytes`; absent stays absent. */
+static struct span format_key(struct span key, uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY])
+{
+    struct buf text = buf_over(bytes, 2 * LIMIT_SYMMETRIC_KEY);
+
+    base64_encode(key, &text);
+    return span_is_absent(key) ? SPAN_NONE : buf_span(&text);
+}
+
 static void write_authentication(const struct device *d, struct json_writer *w)
 {
+    uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY];
+
     json_write_begin_object(w, "authentication");
     json_write_begin_object(w, "symmetricKey");
-    json_write_null(w, "primaryKey");
-    json_write_null(w, "secondaryKey");
+    write_text_or_null(w, "primaryKey", format_key(d->primary_key, bytes));
+    write_text_or_null(w, "secondaryKey", format_key(d->secondary_key, bytes));
     json_write_end_object(w);
     json_write_begin_object(w, "x509Thumbprint");
     write_text_or_null(w, "primaryThumbprint", d->primary_thumbprint);
@@ -196,6 +207,15 @@ static bool is_text_or_null(const json *v, struct span expected)
     return v == NULL || json_is_null(v) || span_eq_nocase(json_text(v), expected);
 }
 
+static bool keeps_key(const json *v, struct span key)
+{
+    uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY];
+    struct span text = format_key(key, bytes);
+
+    return v == NULL || json_is_null(v) || span_is_empty(json_text(v)) ||
+           span_eq(json_text(v), text);
+}
+
 /* Does the body leave the credential as it is? Keys and thumbprints that are null or left out
  * do. */
 static bool keeps_authentication(const json *document, const struct device *d)
@@ -205,8 +225,8 @@ static bool keeps_authentication(const json *document, const struct device *d)
     const json *thumbprints = json_member(authentication, "x509Thumbprint");
 
     return is_text_or_null(json_member(authentication, "type"), span_str(auth_word(d->auth))) &&
-           is_text_or_null(json_member(keys, "primaryKey"), SPAN("")) &&
-           is_text_or_null(json_member(keys, "secondaryKey"), SPAN("")) &&
+           keeps_key(json_member(keys, "primaryKey"), d->primary_key) &&
+           keeps_key(json_member(keys, "secondaryKey"), d->secondary_key) &&
            is_text_or_null(json_member(thumbprints, "primaryThumbprint"), d->primary_thumbprint) &&
            is_text_or_null(json_member(thumbprints, "secondaryThumbprint"),
                            d->secondary_thumbprint);

@@ -19,7 +19,7 @@ static const char SURFACE_NAME[] = "hub-mqtt";
 struct hub_job {
     enum { JOB_LOGIN, JOB_TELEMETRY, JOB_REFUSED } kind;
     struct hub_login login;
-    struct device device;
+    struct hub_session session;
     struct verdict verdict;
     uint16_t packet_id; /* to acknowledge; 0: QoS 0, or a will */
 };
@@ -146,7 +146,7 @@ static enum reason keep_will(struct hub_mqtt *h, const struct mqtt_publish *will
 static void run_login(struct task *t)
 {
     struct hub_job *job = t->state;
-    err e = hub_login(&t->env, &job->login, &job->device, &job->verdict);
+    err e = hub_login(&t->env, &job->login, &job->session, &job->verdict);
 
     if (err_is(e, ERR_BUSY)) {
         job->verdict = VERDICT(THROTTLED);
@@ -182,7 +182,7 @@ static enum surface_step start_login(struct hub_mqtt *h, const struct mqtt_conne
         .chain = peer->chain,
         .n_chain = peer->n_chain,
         .is_chain_unreadable = peer->has_unreadable_chain,
-        .has_password = c->password.len > 0,
+        .token = c->password,
         .transport = peer->transport,
         .peer = span_str(peer->address),
     };
@@ -204,6 +204,7 @@ enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
 
     memset(h, 0, sizeof(*h));
     h->surface = surface;
+    h->until_ms = INT64_MAX;
     if (!err_is_ok(topic_parse_hub_user(c->username, &user)) || !keep_names(h, &user)) {
         return refuse_connect(h, REASON_REQUEST_MALFORMED,
                               "the user name is not {hub}/{device}/?api-version={version}", io);
@@ -221,7 +222,7 @@ enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
 static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct surface_io *io)
 {
     struct hub_job *job = t->state;
-    struct span generation = job->device.generation_id;
+    struct span generation = job->session.device.generation_id;
     struct mqtt_connack ack = { 0 };
 
     if (verdict_is_granted(job->verdict) && generation.len > sizeof(h->generation)) {
@@ -240,6 +241,7 @@ static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct
         memcpy(h->generation, generation.data, generation.len);
     }
     h->generation_len = generation.len;
+    h->until_ms = job->session.until_ms;
     h->state = HUB_MQTT_OPEN;
     h->had_session = true;
     bus_claim(h->surface->service->bus, &h->member);

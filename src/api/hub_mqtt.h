@@ -23,6 +23,7 @@ struct hub_mqtt {
     enum { HUB_MQTT_AT_THE_DOOR, HUB_MQTT_OPEN, HUB_MQTT_OVER } state;
     bool had_session;
     unsigned appends_in_flight;
+    int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
     size_t hub_len, device_len, generation_len;
     uint8_t hub[LIMIT_HOST_NAME]; /* folded */
     uint8_t device[LIMIT_DEVICE_ID];

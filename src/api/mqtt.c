@@ -217,12 +217,23 @@ static enum surface_step on_signal(struct surface *s, unsigned signals, struct s
     return m->role == ROLE_HUB ? hub_mqtt_on_signal(&m->hub, signals, io) : SURFACE_IDLE;
 }
 
+static int64_t silence_deadline(const struct mqtt_surface *m)
+{
+    /* Nor is a device silent whose packets are left unread. */
+    return m->is_working || is_full(m) ? INT64_MAX : mqtt_conn_deadline(&m->conn);
+}
+
+static int64_t session_deadline(const struct mqtt_surface *m)
+{
+    return m->role == ROLE_HUB && !m->is_working ? m->hub.until_ms : INT64_MAX;
+}
+
 static int64_t deadline(const struct surface *s)
 {
     const struct mqtt_surface *m = (const struct mqtt_surface *)s;
+    int64_t silence_ms = silence_deadline(m), session_ms = session_deadline(m);
 
-    /* Nor is a device silent whose packets are left unread. */
-    return m->is_working || is_full(m) ? INT64_MAX : mqtt_conn_deadline(&m->conn);
+    return silence_ms < session_ms ? silence_ms : session_ms;
 }
 
 static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
@@ -231,6 +242,9 @@ static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
 
     if (io->now_ms < deadline(s)) {
         return SURFACE_IDLE;
+    }
+    if (io->now_ms >= session_deadline(m)) {
+        return hub_mqtt_close(&m->hub, REASON_TOKEN_EXPIRED, "the session's token", io);
     }
     if (m->role == ROLE_NONE) {
         return SURFACE_CLOSE; /* whoever connects and says nothing is counted, not logged */

@@ -7,13 +7,13 @@
 #include "api/error.h"
 
 /* Answers with one enrollment. */
-static err answer_enrollment(struct http_call *call, const struct enrollment *e,
+static err answer_enrollment(struct http_call *call, const struct enrollment *e, bool with_keys,
                              const struct registration *registration)
 {
     struct buf out = http_call_body_room(call);
     struct json_writer w = json_writer_over(&out);
 
-    TRY(enrollment_json_write(call->env, e, registration, &w));
+    TRY(enrollment_json_write(call->env, e, with_keys, registration, &w));
     TRY(buf_ok(&out));
     return http_call_json(call, 200, buf_span(&out));
 }
@@ -36,7 +36,8 @@ static err get_enrollment(struct http_call *call, enum enrollment_kind kind)
         TRY(core_registration_get(call->env, instance.id_scope, e.id, &registration,
                                   &registration_v));
     }
-    return answer_enrollment(call, &e, verdict_is_granted(registration_v) ? &registration : NULL);
+    return answer_enrollment(call, &e, false,
+                             verdict_is_granted(registration_v) ? &registration : NULL);
 }
 
 /* Reads the body against what is stored now, and puts it. */
@@ -81,7 +82,7 @@ static err put_enrollment(struct http_call *call, enum enrollment_kind kind)
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);
     }
-    return answer_enrollment(call, &e, NULL);
+    return answer_enrollment(call, &e, true, NULL);
 }
 
 static err answer_deleted(struct http_call *call, struct verdict v)
@@ -124,7 +125,7 @@ static err get_attestation(struct http_call *call, enum enrollment_kind kind)
         return http_call_refuse(call, v);
     }
     out = http_call_body_room(call);
-    TRY(enrollment_json_write_attestation(call->env, &e, NULL, &w));
+    TRY(enrollment_json_write_attestation(call->env, &e, true, NULL, &w));
     TRY(buf_ok(&out));
     return http_call_json(call, 200, buf_span(&out));
 }

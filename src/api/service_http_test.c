@@ -215,6 +215,43 @@ static void test_preconditions(void **state)
     }
 }
 
+#define KEYS(primary, secondary)                                                                   \
+    "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":{"     \
+    "\"primaryKey\":\"" primary "\",\"secondaryKey\":\"" secondary "\"}}}"
+
+static void test_symmetric_keys(void **state)
+{
+    static const char shown[] = "\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":{"
+                                "\"primaryKey\":\"MDEyMzQ1Njc4OWFiY2RlZg==\","
+                                "\"secondaryKey\":\"ZmVkY2JhOTg3NjU0MzIxMA==\"}}";
+    static const char hidden[] = "\"attestation\":{\"type\":\"symmetricKey\"}";
+    static const char no_keys[] =
+        "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"symmetricKey\"}}";
+    struct wire_reply r;
+
+    (void)state;
+    r = ask("PUT", "/enrollments/d1" V, "",
+            KEYS("MDEyMzQ1Njc4OWFiY2RlZg==", "ZmVkY2JhOTg3NjU0MzIxMA=="));
+    assert_int_equal(r.status, 200);
+    assert_has(&r, shown);
+    r = ask("PUT", "/enrollments/d1" V, "If-Match: *\r\n", no_keys); /* keeps them */
+    assert_has(&r, shown);
+    r = ask("GET", "/enrollments/d1" V, "", "");
+    assert_has(&r, hidden);
+    r = ask("POST", "/enrollments/query" V, "", "{\"query\":\"SELECT *\"}");
+    assert_has(&r, hidden);
+    r = ask("POST", "/enrollments/d1/attestationmechanism" V, "", "");
+    assert_has(&r, "{\"type\":\"symmetricKey\",\"symmetricKey\":{\"primaryKey\":\"MDEyMzQ1");
+    /* Another kind of proof and back again: fresh keys. */
+    r = ask("PUT", "/enrollments/d1" V, "If-Match: *\r\n", individual("d1", pem, ""));
+    assert_int_equal(r.status, 200);
+    assert_has(&r, "\"type\":\"x509\"");
+    r = ask("PUT", "/enrollments/d1" V, "If-Match: *\r\n", no_keys);
+    assert_int_equal(r.status, 200);
+    assert_has(&r, "\"primaryKey\":\"");
+    assert_null(strstr(r.body, "MDEyMzQ1"));
+}
+
 static void test_bodies_that_are_refused(void **state)
 {
 #define X509(text)                                                                                 \
@@ -235,8 +272,12 @@ static void test_bodies_that_are_refused(void **state)
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"none\"}}", "is none of" },
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{}}}",
           "tpm is not supported yet" },
-        { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"symmetricKey\"}}",
-          "symmetricKey is not supported yet" },
+        { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":"
+          "[]}}",
+          "symmetricKey is not an object" },
+        { KEYS("?", "MDEyMzQ1Njc4OWFiY2RlZg=="), "primaryKey is not base64" },
+        { KEYS("MDEyMzQ1Njc4OWFiY2RlZg==", ""), "both keys" },
+        { KEYS("MDEyMzQ1Njc4OWFiY2RlZg==", "MDEyMw=="), "16 to 64 bytes" },
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"x509\"}}", "x509 is missing" },
         { X509("{}"), "exactly one of clientCertificates and caReferences" },
         { X509("{\"signingCertificates\":{\"primary\":{\"info\":{}}}}"),
@@ -543,6 +584,7 @@ int main(void)
         TEST(test_what_was_got_can_be_put_back),
         TEST(test_an_old_version_keeps_what_it_does_not_know),
         TEST(test_preconditions),
+        TEST(test_symmetric_keys),
         TEST(test_bodies_that_are_refused),
         TEST(test_ca_references),
         TEST(test_tokens_and_rights),

@@ -51,7 +51,7 @@ static err fetch_groups(const struct query *q, size_t n, void **ret_rows, size_t
 
 static err write_enrollment(const struct env *env, const void *row, struct json_writer *w)
 {
-    return enrollment_json_write(env, row, NULL, w);
+    return enrollment_json_write(env, row, false, NULL, w);
 }
 
 static struct span key_of_enrollment(const void *row)

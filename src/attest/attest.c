@@ -9,7 +9,7 @@ static const attest_method_fn methods[] = {
     [ATTESTATION_NONE] = NULL,
     [ATTESTATION_TPM] = NULL,
     [ATTESTATION_X509] = attest_x509_judge,
-    [ATTESTATION_SYMMETRIC_KEY] = NULL,
+    [ATTESTATION_SYMMETRIC_KEY] = attest_symkey_judge,
 };
 
 static attest_method_fn method_of(enum attestation_type type)
@@ -53,4 +53,14 @@ struct span attest_identity_registration_id(const struct identity *id)
 struct span attest_identity_leaf(const struct identity *id)
 {
     return id->has_leaf_ ? span_of(id->leaf_sha256_, sizeof id->leaf_sha256_) : SPAN_NONE;
+}
+
+struct span attest_identity_key(const struct identity *id, size_t slot)
+{
+    return id->keys_[slot];
+}
+
+size_t attest_identity_proving_slot(const struct identity *id)
+{
+    return id->proving_slot_;
 }

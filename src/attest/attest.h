@@ -31,11 +31,17 @@ struct identity {
     struct span registration_id_;
     uint8_t leaf_sha256_[CRYPTO_SHA256_LEN];
     bool has_leaf_;
+    struct span keys_[SLOTS];
+    size_t proving_slot_;
 };
 const struct enrollment *attest_identity_enrollment(const struct identity *id);
 struct span attest_identity_registration_id(const struct identity *id);
 /* SHA-256 of the certificate that proved it; absent for another proof. */
 struct span attest_identity_leaf(const struct identity *id);
+/* The device's own symmetric keys, a group's being derived; absent for another proof. */
+struct span attest_identity_key(const struct identity *id, size_t slot);
+/* Which of them signed the token. */
+size_t attest_identity_proving_slot(const struct identity *id);
 
 /* One stored CA certificate that an enrollment accepts. */
 struct attest_anchor {
@@ -60,8 +66,8 @@ struct attest_judgement {
     bool is_match; /* the evidence belongs to this enrollment (though perhaps expired, disabled …):
                       the search ends here */
     const struct attest_anchor *anchor; /* of the trust, the one it was judged by; NULL: none */
-    const char *why;                    /* OpenSSL's words on a path that failed; NULL: none */
-    struct identity identity;           /* when granted */
+    const char *why; /* OpenSSL's words on a path that failed, or which key signed; NULL: none */
+    struct identity identity; /* when granted */
 };
 
 /* Does the claim prove the right to this enrollment? The caller has chosen the enrollment and
@@ -76,5 +82,15 @@ err attest_judge(const struct env *env, const struct claim *claim,
  * the registration ID (compared without case). */
 err attest_x509_precheck(const struct env *env, const struct claim *claim,
                          struct verdict *ret_verdict);
+
+/* What holds for a token before any key is tried: it is there, well-formed, and for this very
+ * registration. */
+err attest_symkey_precheck(const struct env *env, const struct claim *claim,
+                           struct verdict *ret_verdict);
+
+/* A group's device key (reference dps-device-api.md 6.3): HMAC-SHA256 by the group's key over the
+ * registration ID. Also for our own tools. */
+err attest_symkey_derive(struct crypto *c, struct span group_key, struct span registration_id,
+                         uint8_t ret_key[CRYPTO_SHA256_LEN]);
 
 #endif

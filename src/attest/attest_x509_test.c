@@ -357,8 +357,7 @@ static void by_enrolled_leaf(void **state)
 
 static void other_kinds_of_proof(void **state)
 {
-    static const enum attestation_type types[] = { ATTESTATION_NONE, ATTESTATION_TPM,
-                                                   ATTESTATION_SYMMETRIC_KEY };
+    static const enum attestation_type types[] = { ATTESTATION_NONE, ATTESTATION_TPM };
     struct env env = test_env();
     struct claim claim = claim_of("dev-1", &certs[LEAF], 1);
 

@@ -14,4 +14,9 @@ err attest_x509_judge(const struct env *env, const struct claim *claim,
                       const struct enrollment *enrollment, const struct attest_trust *trust,
                       struct attest_judgement *ret);
 
+/* Leaves nothing in the arena unless it is a match: a search may try it with many groups. */
+err attest_symkey_judge(const struct env *env, const struct claim *claim,
+                        const struct enrollment *enrollment, const struct attest_trust *trust,
+                        struct attest_judgement *ret);
+
 #endif

@@ -1,4 +1,5 @@
-/* cmd/dev.c: one ID scope, one hub, one X.509 enrollment group, each found or made. One host name
+/* cmd/dev.c: one ID scope, one hub, one X.509 and one symmetric-key enrollment group, each found or
+ * made. One host name
  * serves the hub and the provisioning service's API: their requests differ in path, and one name
  * that resolves is what a developer has. */
 #include "cmd/dev.h"
@@ -10,6 +11,7 @@
 #include "cmd/file.h"
 #include "hub/hub.h"
 #include "model/limits.h"
+#include "util/base64.h"
 #include "json/writer.h"
 
 enum { NAMES_MAX = 16 * 1024, JSON_MAX = 1024 * 1024 };
@@ -17,6 +19,7 @@ enum { NAMES_MAX = 16 * 1024, JSON_MAX = 1024 * 1024 };
 static const char INSTANCE_NAME[] = "dev";
 static const char HUB_NAME[] = "dev";
 static const char GROUP[] = "dev";
+static const char KEY_GROUP[] = "dev-key";
 
 /* ---- instance and hub ---- */
 
@@ -70,6 +73,16 @@ static err open_hub(const struct env *env, struct dev *d, struct hub *ret)
 
 /* ---- enrollment group ---- */
 
+static struct enrollment new_group(const struct dev *d, const char *id)
+{
+    return (struct enrollment){ .id_scope = d->id_scope,
+                                .kind = ENROLLMENT_GROUP,
+                                .id = span_str(id),
+                                .provisioning_status = PROVISIONING_ENABLED,
+                                .update_hub_assignment = 1,
+                                .migrate_device_data = 1 };
+}
+
 static err open_group(const struct env *env, struct dev *d)
 {
     struct enrollment e = { 0 };
@@ -82,18 +95,36 @@ static err open_group(const struct env *env, struct dev *d)
     }
     how.match.is_given = how.match.is_any = verdict_is_granted(v); /* the CA's files were remade */
     if (!verdict_is_granted(v)) {
-        e = (struct enrollment){ .id_scope = d->id_scope,
-                                 .kind = ENROLLMENT_GROUP,
-                                 .id = span_str(GROUP),
-                                 .provisioning_status = PROVISIONING_ENABLED,
-                                 .update_hub_assignment = 1,
-                                 .migrate_device_data = 1 };
+        e = new_group(d, GROUP);
     }
     e.attestation = ATTESTATION_X509;
     e.x509_source = X509_SOURCE_SIGNING;
     e.x509_primary = d->pki.device_ca_der;
     TRY(core_enrollment_put(env, &how, &e, &v));
     return setup_granted("The enrollment group", v);
+}
+
+/* As it was left: an operator may have changed its keys, or made another group of it. */
+static err open_key_group(const struct env *env, struct dev *d)
+{
+    struct enrollment e = { 0 };
+    struct core_enrollment_put how = { 0 };
+    struct verdict v = VERDICT(GRANTED);
+    struct buf text;
+
+    TRY(core_enrollment_get(env, d->id_scope, ENROLLMENT_GROUP, span_str(KEY_GROUP), &e, &v));
+    if (!verdict_is_granted(v)) {
+        e = new_group(d, KEY_GROUP);
+        e.attestation = ATTESTATION_SYMMETRIC_KEY;
+        TRY(core_enrollment_put(env, &how, &e, &v));
+        TRY(setup_granted("The symmetric-key enrollment group", v));
+    }
+    if (e.attestation != ATTESTATION_SYMMETRIC_KEY) {
+        return OK;
+    }
+    text = arena_buf(env->arena);
+    base64_encode(e.primary_key, &text);
+    return arena_buf_end(env->arena, &text, &d->group_key);
 }
 
 /* ---- opening ---- */
@@ -143,7 +174,8 @@ static err open_all(const struct env *env, const struct config *c, struct dev *d
     TRY(setup_login(env, POLICY_OF_HUB, hub.host_name, d->host, &d->hub_login));
     TRY(gather_names(env, c, d, &names));
     TRY(dev_pki_open(env->crypto, d->dir, names, env->now_ms, env->arena, &d->pki));
-    return open_group(env, d);
+    TRY(open_group(env, d));
+    return open_key_group(env, d);
 }
 
 static void remove_old(const struct dev *d)
@@ -220,6 +252,12 @@ static err write_json(const struct env *env, const struct dev *d, const struct c
     json_write_end_object(&w);
     json_write_begin_object(&w, "groups");
     json_write_str(&w, "x509", GROUP);
+    if (!span_is_absent(d->group_key)) {
+        json_write_begin_object(&w, "symmetricKey");
+        json_write_str(&w, "id", KEY_GROUP);
+        json_write_text(&w, "primaryKey", d->group_key);
+        json_write_end_object(&w);
+    }
     json_write_end_object(&w);
     json_write_begin_object(&w, "ports");
     json_write_int(&w, "mqtt", c->mqtt_port);
@@ -254,11 +292,13 @@ static void tell_person(const struct dev *d, const struct config *c, FILE *out)
                   "  devices' CA        %s\n"
                   "                     %s\n"
                   "  enrollment group   %s: any device with a certificate of the devices' CA\n"
+                  "  enrollment group   %s: any device with a key derived from\n"
+                  "                     %.*s\n"
                   "  all of it          %s/dev.json\n",
                   SPAN_FMT(d->id_scope), SPAN_FMT(d->host), (long long)c->mqtt_port,
                   (long long)c->https_port, SPAN_FMT(d->service_login), SPAN_FMT(d->hub_login),
                   d->pki.server_ca_cert, d->pki.device_ca_cert, d->pki.device_ca_key, GROUP,
-                  d->dir);
+                  KEY_GROUP, SPAN_FMT(d->group_key), d->dir);
     (void)fflush(out);
 }
 

@@ -14,9 +14,10 @@ struct dev {
     char dir[PATH_MAX];  /* absolute */
     struct span host, id_scope;
     struct span service_login, hub_login; /* connection strings */
+    struct span group_key;                /* of the symmetric-key group, in base64 */
 };
 
-/* Makes or finds certificates, ID scope, hub, enrollment group. The store must be this process's
+/* Makes or finds certificates, ID scope, hub, enrollment groups. The store must be this process's
  * alone. An old dev.json goes: it is written again when connections are accepted. Faults:
  * err_detail is a sentence. dev_done is due in any case. */
 err dev_open(const struct config *c, struct store *store, struct dev *ret_dev);

@@ -103,13 +103,17 @@ static struct registration renewed(const struct registering *g, const struct reg
 static err place_device(struct registering *g, struct store_tx *tx, const struct registration *r,
                         enum reason *ret_reason)
 {
-    const struct enrollment *e = attest_identity_enrollment(&g->reading->found.identity);
+    const struct identity *id = &g->reading->found.identity;
+    const struct enrollment *e = attest_identity_enrollment(id);
     struct placement p = {
         .hub = r->assigned_hub,
         .device_id = r->device_id,
-        .auth = DEVICE_AUTH_SELF_SIGNED,
+        .auth =
+            e->attestation == ATTESTATION_SYMMETRIC_KEY ? DEVICE_AUTH_SAS : DEVICE_AUTH_SELF_SIGNED,
         .primary_thumbprint = g->names.thumbprint,
         .secondary_thumbprint = g->names.thumbprint,
+        .primary_key = attest_identity_key(id, SLOT_PRIMARY),
+        .secondary_key = attest_identity_key(id, SLOT_SECONDARY),
         .iot_edge = e->iot_edge,
         .initial_twin = e->initial_twin,
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
@@ -216,7 +220,7 @@ static err genuine_leaf(const struct env *env, const struct claim *claim,
         return OK;
     }
     *ret_sha256 = SPAN_NONE;
-    if (claim->n_chain > 0) {
+    if (claim->n_chain > 0 && found->enrollment.attestation == ATTESTATION_X509) {
         digest = arena_alloc(env->arena, CRYPTO_SHA256_LEN);
         if (digest == NULL) {
             return ERR(NOMEM);
@@ -288,26 +292,57 @@ static err is_registered_leaf(const struct claim *claim, const struct registrati
     return OK;
 }
 
-/* Reference dps-device-api.md 2: an operation is its registration's latest, or unknown. */
-static err judge_poll(const struct claim *claim, const struct core_reading *reading, bool has_scope,
-                      struct verdict *ret_verdict)
+/* Does the token prove what the registration was granted for? That the enrollment was disabled
+ * since does not change what became of the registration. */
+static err judge_token(const struct env *env, const struct claim *claim,
+                       const struct core_reading *reading, struct verdict *ret_verdict)
+{
+    struct attest_trust none = { 0 };
+    struct attest_judgement j = { .verdict = VERDICT(TOKEN_BAD_SIGNATURE) };
+
+    if (span_is_empty(claim->token)) {
+        j.verdict = VERDICT(ATTESTATION_MISMATCH);
+    } else if (reading->found.has_enrollment) {
+        TRY(attest_judge(env, claim, &reading->found.enrollment, &none, &j));
+    }
+    *ret_verdict = is_disabled(j.verdict) ? VERDICT(GRANTED) : j.verdict;
+    return OK;
+}
+
+/* Is the evidence that of the registration? */
+static err judge_evidence(const struct env *env, const struct claim *claim,
+                          const struct core_reading *reading, struct verdict *ret_verdict)
 {
     bool is_same_leaf;
 
+    if (reading->registration.attestation == ATTESTATION_SYMMETRIC_KEY) {
+        return judge_token(env, claim, reading, ret_verdict);
+    }
+    TRY(is_registered_leaf(claim, &reading->registration, &is_same_leaf));
+    *ret_verdict = is_same_leaf          ? VERDICT(GRANTED)
+                   : claim->n_chain == 0 ? VERDICT(ATTESTATION_MISMATCH)
+                                         : VERDICT(CERTIFICATE_MISMATCH);
+    return OK;
+}
+
+/* Reference dps-device-api.md 2: an operation is its registration's latest, or unknown. */
+static err judge_poll(const struct env *env, const struct claim *claim,
+                      const struct core_reading *reading, bool has_scope,
+                      struct verdict *ret_verdict)
+{
     *ret_verdict = VERDICT(GRANTED);
     if (!model_is_registration_id(claim->registration_id)) {
         *ret_verdict = VERDICT(REGISTRATION_ID_INVALID);
-    } else if (claim->n_chain == 0) {
+    } else if (claim->n_chain == 0 && span_is_empty(claim->token)) {
         *ret_verdict = VERDICT(CLIENT_CERTIFICATE_MISSING);
     } else if (!has_scope) {
         *ret_verdict = VERDICT(SCOPE_UNKNOWN);
     } else if (!reading->has_registration) {
         *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
     } else {
-        TRY(is_registered_leaf(claim, &reading->registration, &is_same_leaf));
-        if (!is_same_leaf) {
-            *ret_verdict = VERDICT(CERTIFICATE_MISMATCH);
-        } else if (!span_eq(claim->operation_id, reading->registration.operation_id)) {
+        TRY(judge_evidence(env, claim, reading, ret_verdict));
+        if (verdict_is_granted(*ret_verdict) &&
+            !span_eq(claim->operation_id, reading->registration.operation_id)) {
             *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
         }
     }
@@ -325,7 +360,7 @@ err core_poll(const struct env *env, const struct claim *claim, struct core_outc
         return ERR(NOMEM);
     }
     TRY(core_reading_registration(env, claim, reading, &has_scope));
-    TRY(judge_poll(claim, reading, has_scope, &verdict));
+    TRY(judge_poll(env, claim, reading, has_scope, &verdict));
     if (!verdict_is_granted(verdict)) {
         TRY(core_refuse(env, claim, verdict));
         *ret_outcome = (struct core_outcome){ .verdict = verdict };

@@ -23,8 +23,9 @@ struct core_outcome {
 err core_register(const struct env *env, const struct claim *claim, placement_fn place,
                   struct core_outcome *ret_outcome);
 
-/* Polls an operation (OPERATION_STATUS). Only the evidence that registered may poll: the leaf is
- * compared with the one stored, no path is checked again. */
+/* Polls an operation (OPERATION_STATUS). Only the evidence that registered may poll: a leaf is
+ * compared with the one stored, no path is checked again; a token is judged again by the enrollment
+ * that decided. */
 err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
 
 /* Status lookup (OPERATION_LOOKUP): attests as register does, changes nothing but the decision

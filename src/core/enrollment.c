@@ -14,6 +14,7 @@ struct enrollment_work {
     const struct env *env;
     const struct core_enrollment_put *how;
     const struct core_match *match;
+    struct span fresh_keys[SLOTS];
     struct enrollment *given; /* what the caller wants; not changed by the transaction */
     struct enrollment e;      /* what is read or written */
     bool is_found;
@@ -44,6 +45,18 @@ static void keep_slots(const struct core_enrollment_put *how, const struct enrol
             old.x509_source == e->x509_source) {
             *slot_of(e, i) = *slot_of(&old, i);
         }
+    }
+}
+
+/* Keys that are not given: those stored, or fresh ones for what had none. */
+static void keep_keys(const struct enrollment_work *w, const struct enrollment *was, bool existed,
+                      struct enrollment *e)
+{
+    bool has_stored = existed && was->attestation == ATTESTATION_SYMMETRIC_KEY;
+
+    if (e->attestation == ATTESTATION_SYMMETRIC_KEY && span_is_absent(e->primary_key)) {
+        e->primary_key = has_stored ? was->primary_key : w->fresh_keys[SLOT_PRIMARY];
+        e->secondary_key = has_stored ? was->secondary_key : w->fresh_keys[SLOT_SECONDARY];
     }
 }
 
@@ -158,6 +171,7 @@ static err put(struct store_tx *tx, void *arg)
         return OK;
     }
     keep_slots(w->how, &was, existed, &w->e);
+    keep_keys(w, &was, existed, &w->e);
     TRY(check_slots_filled(w, &w->e));
     TRY(check_changed_slots(w, tx, &was));
     if (verdict_is_granted(w->verdict) && !span_eq(w->e.iot_hubs, was.iot_hubs)) {
@@ -174,6 +188,20 @@ static err put(struct store_tx *tx, void *arg)
     return store_put(tx, &KIND_ENROLLMENT, &w->e);
 }
 
+static err make_keys(const struct env *env, struct span ret_keys[SLOTS])
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        uint8_t *key = arena_alloc(env->arena, LIMIT_SYMMETRIC_KEY);
+
+        if (key == NULL) {
+            return ERR(NOMEM);
+        }
+        env->random(key, LIMIT_SYMMETRIC_KEY);
+        ret_keys[i] = span_of(key, LIMIT_SYMMETRIC_KEY);
+    }
+    return OK;
+}
+
 err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
                         struct enrollment *e, struct verdict *ret_verdict)
 {
@@ -188,6 +216,9 @@ err core_enrollment_put(const struct env *env, const struct core_enrollment_put 
     }
     TRY(model_fold(env->arena, given.id, &given.key));
     TRY(core_match_new_etag(env, &given.etag));
+    if (given.attestation == ATTESTATION_SYMMETRIC_KEY && span_is_absent(given.primary_key)) {
+        TRY(make_keys(env, w.fresh_keys));
+    }
     given.updated_ms = env->now_ms;
     w.given = &given;
     TRY(store_write(env->store, put, &w));

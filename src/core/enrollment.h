@@ -18,7 +18,8 @@ struct core_match {
 
 /* Creates or replaces. *e is complete but for key, etag, created_ms, updated_ms, which are filled
  * in. Certificates are DER already. An x509 slot that is absent while `keep_slot[i]` is set keeps
- * the stored certificate (info-only PUT, reference 4.4). Refusals: FIELD_INVALID,
+ * the stored certificate (info-only PUT, reference 4.4). Symmetric keys that are absent are those
+ * stored, or made. Refusals: FIELD_INVALID,
  * CERTIFICATE_INVALID, CERTIFICATE_IN_USE (a signing certificate serves one group only),
  * RESOURCE_EXISTS, ETAG_MISMATCH; detail says which member. */
 struct core_enrollment_put {

@@ -95,12 +95,29 @@ err core_reading_run(const struct env *env, const struct claim *claim,
     return verdict_is_granted(ret_reading->found.verdict) ? parse_wanted(env, ret_reading) : OK;
 }
 
+/* The enrollment by whose keys the device registered: it may be judged again at little cost. */
+static err read_deciding_enrollment(struct reading_work *w, struct store_tx *tx)
+{
+    struct core_reading *r = w->reading;
+    struct enrollment e = { .id_scope = r->id_scope,
+                            .kind = r->registration.enrollment_kind,
+                            .key = r->registration.enrollment };
+
+    if (!r->has_registration || r->registration.attestation != ATTESTATION_SYMMETRIC_KEY) {
+        return OK;
+    }
+    TRY(store_find(tx, &KIND_ENROLLMENT, &e, w->env->arena, &e, &r->found.has_enrollment));
+    r->found.enrollment = e;
+    return OK;
+}
+
 static err read_registration_only(struct store_tx *tx, void *arg)
 {
     struct reading_work *w = arg;
     struct instance scope = { .id_scope = w->reading->id_scope };
 
     TRY(read_registration(w, tx));
+    TRY(read_deciding_enrollment(w, tx));
     w->has_scope = w->reading->has_registration;
     return w->has_scope
                ? OK

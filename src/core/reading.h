@@ -24,7 +24,8 @@ err core_reading_names(const struct env *env, const struct claim *claim,
 err core_reading_run(const struct env *env, const struct claim *claim,
                      struct core_reading *ret_reading);
 
-/* The registration ID's record alone, with or without any right to it; *ret_has_scope: is there
+/* The registration ID's record alone, with or without any right to it, and, if keys decided on it,
+ * found.enrollment; *ret_has_scope: is there
  * such an instance? Told apart only when there is no record. */
 err core_reading_registration(const struct env *env, const struct claim *claim,
                               struct core_reading *ret_reading, bool *ret_has_scope);

@@ -54,6 +54,26 @@ static const char *wrong_attestation(const struct enrollment *e)
                     : "attestation.x509: a device takes clientCertificates or caReferences.";
 }
 
+/* Absent keys are kept or made (reference dps-service-api.md 4.5). */
+static const char *wrong_keys(const struct enrollment *e)
+{
+    const struct span keys[SLOTS] = { e->primary_key, e->secondary_key };
+
+    if (span_is_absent(keys[SLOT_PRIMARY]) != span_is_absent(keys[SLOT_SECONDARY])) {
+        return "attestation.symmetricKey: both keys are to be given, or neither.";
+    }
+    if (!span_is_absent(keys[SLOT_PRIMARY]) && e->attestation != ATTESTATION_SYMMETRIC_KEY) {
+        return "attestation.symmetricKey: keys are for the type symmetricKey.";
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (!span_is_absent(keys[i]) &&
+            (keys[i].len < LIMIT_SYMMETRIC_KEY_MIN || keys[i].len > LIMIT_SYMMETRIC_KEY)) {
+            return "attestation.symmetricKey: a key is 16 to 64 bytes, in base64.";
+        }
+    }
+    return NULL;
+}
+
 static const char *wrong_size(const struct enrollment *e)
 {
     if (e->initial_twin.len > LIMIT_INITIAL_TWIN) {
@@ -125,6 +145,7 @@ err core_rules_check(const struct env *env, const struct enrollment *e, struct v
 
     *ret_verdict = VERDICT(GRANTED);
     wrong = wrong != NULL ? wrong : wrong_attestation(e);
+    wrong = wrong != NULL ? wrong : wrong_keys(e);
     wrong = wrong != NULL ? wrong : wrong_size(e);
     if (wrong != NULL) {
         return refuse_field(env, ret_verdict, wrong);

@@ -1,14 +1,17 @@
 /* core/search.h: finds the enrollment that decides on a claim, and judges the claim with it. One
  * code path for register, status lookup and explain. Inside core/ only.
  *
- *   1  The claim itself: registration ID, then the leaf (attest_x509_precheck), then the scope.
+ *   1  The claim itself: registration ID, then the leaf or the token, then the scope.
  *   2  An individual enrollment of the registration ID decides alone; groups are then not looked
  *      at.
- *   3  Groups: from the leaf upward, level by level, every certificate sent or stored whose name is
- *      the issuer's. A stored one may be a group's signing certificate, or an uploaded CA
- *      certificate that groups refer to: those groups are judged. The first level with a match
- *      decides, so the most specific group wins, disabled or not; at one level disabled goes before
- *      granted, and both before a match that fails. */
+ *   3  Groups, by a token without a certificate: every symmetric-key group in the order of IDs
+ *      until one's keys lead to the key that signed.
+ *
+ *   4  Groups, by a certificate: from the leaf upward, level by level, every certificate sent or
+ *      stored whose name is the issuer's. A stored one may be a group's signing certificate, or an
+ *      uploaded CA certificate that groups refer to: those groups are judged. The first level with
+ *      a match decides, so the most specific group wins, disabled or not; at one level disabled
+ *      goes before granted, and both before a match that fails. */
 #ifndef CORE_SEARCH_H
 #define CORE_SEARCH_H
 

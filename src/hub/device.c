@@ -68,6 +68,8 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
         .auth = p->auth,
         .primary_thumbprint = p->primary_thumbprint,
         .secondary_thumbprint = p->secondary_thumbprint,
+        .primary_key = p->primary_key,
+        .secondary_key = p->secondary_key,
         .iot_edge = p->iot_edge,
         .version = 2, /* reference iothub-service-api.md 5 */
         .desired_version = 1,
@@ -90,12 +92,15 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
 static bool refresh_credential(const struct placement *p, struct device *d)
 {
     if (d->auth == p->auth && span_eq(d->primary_thumbprint, p->primary_thumbprint) &&
-        span_eq(d->secondary_thumbprint, p->secondary_thumbprint)) {
+        span_eq(d->secondary_thumbprint, p->secondary_thumbprint) &&
+        span_eq(d->primary_key, p->primary_key) && span_eq(d->secondary_key, p->secondary_key)) {
         return false;
     }
     d->auth = p->auth;
     d->primary_thumbprint = p->primary_thumbprint;
     d->secondary_thumbprint = p->secondary_thumbprint;
+    d->primary_key = p->primary_key;
+    d->secondary_key = p->secondary_key;
     d->etag++;
     return true;
 }

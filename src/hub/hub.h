@@ -45,15 +45,23 @@ struct hub_login {
     struct crypto_cert *const *chain; /* leaf first */
     size_t n_chain;
     bool is_chain_unreadable; /* something was presented that could not be kept: n_chain is 0 */
-    bool has_password;        /* a token: not yet accepted */
+    struct span token;        /* shared access signature, or absent */
     enum transport transport;
     struct span peer;
 };
-/* Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
+/* Who was let in, and how long that holds. */
+struct hub_session {
+    struct device device;
+    int64_t until_ms; /* the token's expiry; INT64_MAX: by certificate */
+};
+/* By certificate, by a token of the device's keys, or by one of a policy of the hub with
+ * DeviceConnect. A sas device's token counts before its certificate (reference iothub-device-api.md
+ * 2.4). Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
  * CLIENT_CERTIFICATE_MISSING, CERTIFICATE_UNREADABLE, THUMBPRINT_MISMATCH,
- * DEVICE_CREDENTIAL_UNSUPPORTED, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID. A refusal leaves a
+ * DEVICE_CREDENTIAL_UNSUPPORTED, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID, TOKEN_*,
+ * RIGHT_MISSING. A refusal leaves a
  * decision record (OPERATION_CONNECT). */
-err hub_login(const struct env *env, const struct hub_login *login, struct device *ret_device,
+err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict);
 
 /* One application or system property of a message; key and value percent-decoded. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "attest/sas.h"
 #include "crypto/key.h"
 #include "hub/bus.h"
 #include "hub/hub.h"
@@ -441,18 +442,128 @@ static void who_may_connect(void **state)
                                    .n_chain = cases[i].cert != NULL,
                                    .is_chain_unreadable =
                                        cases[i].expected == REASON_CERTIFICATE_UNREADABLE,
-                                   .has_password = cases[i].has_password,
+                                   .token = cases[i].has_password ? SPAN("no token") : SPAN_NONE,
                                    .transport = TRANSPORT_MQTT,
                                    .peer = SPAN("192.0.2.1:40000") };
-        struct device d;
+        struct hub_session session;
         struct verdict v;
 
         env.now_ms = cases[i].at_ms;
-        assert_ok(hub_login(&env, &login, &d, &v));
+        assert_ok(hub_login(&env, &login, &session, &v));
         assert_string_equal(reason_info(cases[i].expected)->token, reason_info(v.reason)->token);
         check_record(cases[i].device, cases[i].expected);
         if (verdict_is_granted(v)) {
-            assert_span(cases[i].device, d.device_id);
+            assert_span(cases[i].device, session.device.device_id);
+            assert_true(session.until_ms == INT64_MAX);
+        }
+    }
+}
+
+/* ---- tokens ---- */
+
+static struct span token_by(const char *resource, struct span signing_key, const char *skn,
+                            int64_t expiry_s)
+{
+    struct buf out = arena_buf(&arena);
+    struct span text;
+
+    assert_ok(sas_make(crypto, span_str(resource), signing_key, span_str(skn), expiry_s, &out));
+    assert_ok(arena_buf_end(&arena, &out, &text));
+    return text;
+}
+
+static struct span policy_key(const char *name)
+{
+    struct policy_query q = {
+        .policy = { .owner_type = POLICY_OF_HUB, .owner = HUB, .name = span_str(name) }
+    };
+
+    assert_ok(store_read(store, find_policy, &q));
+    assert_true(q.is_found);
+    return q.policy.primary_key;
+}
+
+#define OWN "hub.example/devices/Sas"
+
+static void who_may_connect_by_token(void **state)
+{
+    const struct span one = SPAN("one-one-one-one-one"), two = SPAN("two-two-two-two-two");
+    const int64_t now_s = NOW_MS / 1000, later_s = now_s + 3600;
+    const struct {
+        const char *device;
+        struct crypto_cert *cert;
+        struct span token;
+        enum reason expected;
+    } cases[] = {
+        { "Sas", NULL, token_by(OWN, one, NULL, later_s), REASON_GRANTED },
+        { "Sas", NULL, token_by(OWN, two, "", later_s), REASON_GRANTED },
+        { "Sas", leaf, token_by(OWN, two, NULL, later_s), REASON_GRANTED },
+        { "Sas", NULL, token_by("HUB.EXAMPLE/devices/Sas", one, NULL, later_s), REASON_GRANTED },
+        { "Sas", NULL, token_by("hub.example", one, NULL, later_s), REASON_GRANTED },
+        { "Sas", NULL, token_by(OWN, one, NULL, now_s - 200), REASON_GRANTED }, /* skew */
+        { "Sas", NULL, token_by(OWN, one, NULL, now_s - 301), REASON_TOKEN_EXPIRED },
+        { "Sas", NULL, token_by(OWN, SPAN("three"), NULL, later_s), REASON_TOKEN_BAD_SIGNATURE },
+        { "Sas", NULL, token_by("hub.example/devices/Sa", one, NULL, later_s), REASON_TOKEN_SCOPE },
+        { "Sas", NULL, token_by("hub.example/devices/sas", one, NULL, later_s),
+          REASON_TOKEN_SCOPE },
+        { "Sas", NULL, token_by(OWN "/modules/m", one, NULL, later_s), REASON_TOKEN_SCOPE },
+        { "Sas", NULL, token_by("other.example/devices/Sas", one, NULL, later_s),
+          REASON_TOKEN_SCOPE },
+        { "Sas", NULL, SPAN("SharedAccessSignature sr=x"), REASON_TOKEN_MALFORMED },
+        { "Sas", NULL, SPAN_NONE, REASON_CLIENT_CERTIFICATE_MISSING },
+        { "Sas", leaf, SPAN_NONE, REASON_DEVICE_CREDENTIAL_UNSUPPORTED },
+        { "Sas", NULL, token_by("hub.example", policy_key("device"), "device", later_s),
+          REASON_GRANTED },
+        { "Sas", NULL, token_by(OWN, policy_key("iothubowner"), "iothubowner", later_s),
+          REASON_GRANTED },
+        { "Sas", NULL, token_by("hub.example", policy_key("service"), "service", later_s),
+          REASON_RIGHT_MISSING },
+        { "Sas", NULL, token_by(OWN, one, "device", later_s), REASON_TOKEN_BAD_SIGNATURE },
+        { "Sas", NULL, token_by(OWN, one, "nobody", later_s), REASON_TOKEN_POLICY_UNKNOWN },
+        { "cert", NULL, token_by("hub.example", policy_key("device"), "device", later_s),
+          REASON_GRANTED },
+        { "cert", NULL, token_by("hub.example/devices/cert", one, NULL, later_s),
+          REASON_DEVICE_CREDENTIAL_UNSUPPORTED },
+        { "off", NULL, token_by("hub.example/devices/off", one, NULL, later_s),
+          REASON_DEVICE_DISABLED },
+        { "off", NULL, token_by("hub.example/devices/off", SPAN("three"), NULL, later_s),
+          REASON_TOKEN_BAD_SIGNATURE },
+    };
+    struct placement devices[] = { placement("Sas", NULL), placement("off", NULL),
+                                   placement("cert", thumbprint(leaf, false)) };
+    struct bus *bus;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+        if (i < 2) {
+            devices[i].auth = DEVICE_AUTH_SAS;
+            devices[i].primary_key = one;
+            devices[i].secondary_key = two;
+        }
+        assert_ok(store_write(store, place_it, &devices[i]));
+    }
+    assert_ok(bus_new(&bus));
+    assert_reason(GRANTED, set_status(bus, "off", DEVICE_DISABLED, NULL));
+    bus_free(bus);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hub_login login = { .hub_host = SPAN("hub.example"),
+                                   .device_id = span_str(cases[i].device),
+                                   .client_id = span_str(cases[i].device),
+                                   .chain = &cases[i].cert,
+                                   .n_chain = cases[i].cert != NULL,
+                                   .token = cases[i].token,
+                                   .transport = TRANSPORT_MQTT,
+                                   .peer = SPAN("192.0.2.1:40000") };
+        struct hub_session session;
+        struct verdict v;
+
+        env.now_ms = NOW_MS;
+        assert_ok(hub_login(&env, &login, &session, &v));
+        assert_string_equal(reason_info(cases[i].expected)->token, reason_info(v.reason)->token);
+        check_record(cases[i].device, cases[i].expected);
+        if (verdict_is_granted(v)) {
+            assert_true(session.until_ms == later_s * 1000 ||
+                        session.until_ms == (now_s + 100) * 1000);
         }
     }
 }
@@ -462,8 +573,9 @@ static void who_may_connect(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_hub_and_its_policies), CASE(what_provisioning_leaves), CASE(pages_of_devices),
-        CASE(disabling_cuts_off),     CASE(who_may_connect),
+        CASE(a_hub_and_its_policies), CASE(what_provisioning_leaves),
+        CASE(pages_of_devices),       CASE(disabling_cuts_off),
+        CASE(who_may_connect),        CASE(who_may_connect_by_token),
     };
 
     return cmocka_run_group_tests(tests, make_certs, free_certs);

@@ -1,6 +1,8 @@
 /* hub/login.c: a device at the hub's door. Its certificate is compared with the thumbprints of its
- * identity, and its dates are checked; the chain is not (reference iothub-device-api.md 2.4). That
- * a device is disabled is told only to who has its credential. */
+ * identity, and its dates are checked; the chain is not (reference iothub-device-api.md 2.4). Its
+ * token is checked with its keys, or with those of the policy that the token names (2.3). That a
+ * device is disabled is told only to who has its credential. */
+#include "attest/sas.h"
 #include "crypto/x509_json.h"
 #include "hub/hub.h"
 #include "model/limits.h"
@@ -13,7 +15,23 @@ struct login_work {
     struct span hub;
     struct device device;
     bool has_hub, has_device;
+    /* A token was presented. */
+    struct sas_token token;
+    bool is_token_malformed;
+    struct policy policy; /* the one that it names */
+    bool has_policy;
+    int64_t until_ms;
 };
+
+static err read_policy(struct store_tx *tx, struct login_work *w)
+{
+    w->policy =
+        (struct policy){ .owner_type = POLICY_OF_HUB, .owner = w->hub, .name = w->token.key_name };
+    if (span_is_empty(w->token.key_name)) {
+        return OK;
+    }
+    return store_find(tx, &KIND_POLICY, &w->policy, w->env->arena, &w->policy, &w->has_policy);
+}
 
 static err read_identity(struct store_tx *tx, void *arg)
 {
@@ -23,6 +41,7 @@ static err read_identity(struct store_tx *tx, void *arg)
     w->device = (struct device){ .hub = w->hub, .device_id = w->login->device_id };
     TRY(store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->has_device));
     w->has_hub = w->has_device;
+    TRY(read_policy(tx, w));
     return w->has_device ? OK : store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub);
 }
 
@@ -73,9 +92,76 @@ static err judge_leaf(const struct env *env, const struct device *d, const struc
     return OK;
 }
 
-static err judge(const struct login_work *w, struct verdict *ret_verdict)
+/* The token's reach: "{host}/devices/{id}" or what is above it. The ID's case matters, unlike the
+ * host's, so a token that is for this very device must spell it so. */
+static err covers_device(const struct login_work *w, bool *ret_covers)
+{
+    struct span resource;
+    struct span scope = w->token.resource;
+    struct span id = w->login->device_id;
+
+    TRY(arena_printf(w->env->arena, &resource, "%.*s/devices/%.*s", SPAN_FMT(w->hub),
+                     SPAN_FMT(id)));
+    *ret_covers =
+        sas_covers(&w->token, resource) && (scope.len < resource.len || span_ends_with(scope, id));
+    return OK;
+}
+
+/* At its expiry the session ends. A clock that is behind was allowed for at the door: such a token
+ * has what is left of the allowance. */
+static int64_t session_end(const struct login_work *w)
+{
+    int64_t expiry_s = w->token.expiry_s;
+    int64_t expiry_ms = expiry_s < INT64_MAX / 2000 ? expiry_s * 1000 : INT64_MAX / 2;
+
+    return expiry_ms > w->env->now_ms ? expiry_ms : expiry_ms + LIMIT_SAS_SKEW_MS;
+}
+
+static err judge_signature(struct login_work *w, struct verdict *ret_verdict)
+{
+    const struct span device_keys[SLOTS] = { w->device.primary_key, w->device.secondary_key };
+    const struct span policy_keys[SLOTS] = { w->policy.primary_key, w->policy.secondary_key };
+    bool covers;
+
+    *ret_verdict = VERDICT(GRANTED);
+    TRY(sas_check(w->env->crypto, &w->token, w->has_policy ? policy_keys : device_keys, SLOTS,
+                  w->env->now_ms, &ret_verdict->reason));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    TRY(covers_device(w, &covers));
+    if (!covers) {
+        *ret_verdict = VERDICT(TOKEN_SCOPE);
+    } else if (w->has_policy && (w->policy.rights & RIGHT_DEVICE_CONNECT) == 0) {
+        *ret_verdict = VERDICT(RIGHT_MISSING);
+    } else if (w->device.status == DEVICE_DISABLED) {
+        *ret_verdict = VERDICT(DEVICE_DISABLED);
+    } else {
+        w->until_ms = session_end(w);
+    }
+    return OK;
+}
+
+static err judge_token(struct login_work *w, struct verdict *ret_verdict)
+{
+    bool is_policy = !span_is_empty(w->token.key_name);
+
+    if (w->device.auth != DEVICE_AUTH_SAS && (w->is_token_malformed || !is_policy)) {
+        *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
+    } else if (w->is_token_malformed) {
+        *ret_verdict = VERDICT(TOKEN_MALFORMED);
+    } else if (is_policy && !w->has_policy) {
+        *ret_verdict = VERDICT(TOKEN_POLICY_UNKNOWN);
+    } else {
+        return judge_signature(w, ret_verdict);
+    }
+    return OK;
+}
+
+static err judge(struct login_work *w, struct verdict *ret_verdict)
 {
     const struct hub_login *l = w->login;
+    bool has_token = !span_is_empty(l->token);
 
     if (!w->has_hub) {
         *ret_verdict = VERDICT(HUB_UNKNOWN);
@@ -83,12 +169,15 @@ static err judge(const struct login_work *w, struct verdict *ret_verdict)
         *ret_verdict = VERDICT(CLIENT_ID_MISMATCH);
     } else if (!w->has_device) {
         *ret_verdict = VERDICT(DEVICE_NOT_FOUND);
+    } else if (has_token && (w->device.auth == DEVICE_AUTH_SAS ||
+                             (l->n_chain == 0 && !l->is_chain_unreadable))) {
+        return judge_token(w, ret_verdict);
     } else if (l->is_chain_unreadable) {
         *ret_verdict = VERDICT(CERTIFICATE_UNREADABLE);
-    } else if (w->device.auth != DEVICE_AUTH_SELF_SIGNED || (l->has_password && l->n_chain == 0)) {
-        *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     } else if (l->n_chain == 0) {
         *ret_verdict = VERDICT(CLIENT_CERTIFICATE_MISSING);
+    } else if (w->device.auth != DEVICE_AUTH_SELF_SIGNED) {
+        *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     } else {
         return judge_leaf(w->env, &w->device, l->chain[0], ret_verdict);
     }
@@ -124,20 +213,35 @@ static err record(const struct login_work *w, struct verdict verdict)
     return store_decision_write(w->env->store, &d);
 }
 
-err hub_login(const struct env *env, const struct hub_login *login, struct device *ret_device,
+static err parse_token(struct login_work *w)
+{
+    err e;
+
+    if (span_is_empty(w->login->token)) {
+        return OK;
+    }
+    e = w->login->token.len <= LIMIT_SAS_TOKEN
+            ? sas_parse(w->login->token, w->env->arena, &w->token)
+            : ERR(MALFORMED);
+    w->is_token_malformed = err_is(e, ERR_MALFORMED);
+    return w->is_token_malformed ? OK : e;
+}
+
+err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict)
 {
     struct hub_login l = *login;
-    struct login_work w = { .env = env, .login = &l };
+    struct login_work w = { .env = env, .login = &l, .until_ms = INT64_MAX };
     struct verdict verdict;
 
     /* A key is never absent. */
     l.device_id = span_is_absent(l.device_id) ? SPAN("") : l.device_id;
     TRY(model_fold(env->arena, span_is_absent(l.hub_host) ? SPAN("") : l.hub_host, &w.hub));
+    TRY(parse_token(&w));
     TRY(store_read(env->store, read_identity, &w));
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
-        *ret_device = w.device;
+        *ret_session = (struct hub_session){ .device = w.device, .until_ms = w.until_ms };
     } else {
         TRY(record(&w, verdict));
     }

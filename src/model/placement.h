@@ -12,7 +12,8 @@ struct placement {
     struct span hub; /* host name, folded */
     struct span device_id;
     enum device_auth auth;
-    struct span primary_thumbprint, secondary_thumbprint; /* upper-case hex */
+    struct span primary_thumbprint, secondary_thumbprint; /* upper-case hex; absent with sas */
+    struct span primary_key, secondary_key;               /* with sas */
     int64_t iot_edge;
     struct span initial_twin; /* JSON, or absent: applied when the device is new */
     bool reset_twin;          /* also when it is there already (migrateDeviceData false) */

@@ -98,6 +98,8 @@ static const struct field enrollment_fields[] = {
     ENUM(enrollment, x509_source),
     BLOB(enrollment, x509_primary),
     BLOB(enrollment, x509_secondary),
+    BLOB(enrollment, primary_key),
+    BLOB(enrollment, secondary_key),
     ENUM(enrollment, provisioning_status),
     INT(enrollment, update_hub_assignment),
     INT(enrollment, migrate_device_data),
@@ -110,8 +112,12 @@ static const struct field enrollment_fields[] = {
     INT(enrollment, created_ms),
     INT(enrollment, updated_ms),
 };
+static const struct kind_index enrollment_indexes[] = {
+    { "enrollment_by_attestation", { 0, 1, 5 }, 3 }, /* id_scope, kind, attestation */
+};
 const struct kind KIND_ENROLLMENT = {
     KIND(enrollment, enrollment, 3),
+    INDEXES(enrollment),
 };
 
 static const struct field anchor_fields[] = {
@@ -177,6 +183,8 @@ static const struct field device_fields[] = {
     ENUM(device, auth),
     TEXT(device, primary_thumbprint),
     TEXT(device, secondary_thumbprint),
+    BLOB(device, primary_key),
+    BLOB(device, secondary_key),
     INT(device, iot_edge),
     TEXT(device, tags),
     TEXT(device, desired),

@@ -125,6 +125,7 @@ struct enrollment {
     enum attestation_type attestation;
     enum x509_source x509_source;
     struct span x509_primary, x509_secondary; /* BLOB: DER, or a CA's name; see x509_source */
+    struct span primary_key, secondary_key;   /* symmetricKey: 16 to 64 bytes each; else absent */
     enum provisioning_status provisioning_status;
     int64_t update_hub_assignment, migrate_device_data; /* reprovisionPolicy */
     int64_t iot_edge;
@@ -136,6 +137,7 @@ struct enrollment {
     int64_t created_ms, updated_ms;
 };
 extern const struct kind KIND_ENROLLMENT;
+enum { ENROLLMENT_BY_ATTESTATION = 1 }; /* id_scope, kind, attestation */
 
 /* A stored CA certificate by its subject name: how a presented chain finds what it leads to. One
  * row a signing certificate of a group, one a uploaded CA certificate. Kept in step by core/. */
@@ -221,6 +223,7 @@ struct device {
     int64_t status_updated_ms; /* 0: never */
     enum device_auth auth;
     struct span primary_thumbprint, secondary_thumbprint; /* hex, as written */
+    struct span primary_key, secondary_key;               /* 16 to 64 bytes; absent unless sas */
     int64_t iot_edge;
     struct span tags, desired, reported; /* JSON objects; absent: {} */
     int64_t version, desired_version, reported_version;

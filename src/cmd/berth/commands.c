@@ -129,9 +129,26 @@ static const struct option ENROLLMENT_UPDATE[] = { ENROLLMENT_ID, ENROLLMENT_OPT
                                                    OPTIONS_END };
 static const struct option GROUP_CREATE[] = { GROUP_ID, ENROLLMENT_OPTIONS, OPTIONS_END };
 static const struct option GROUP_UPDATE[] = { GROUP_ID, ENROLLMENT_OPTIONS, ETAG, OPTIONS_END };
-static const struct option ENROLLMENT_ONE[] = { ENROLLMENT_ID, OPTIONS_END };
+#define SHOW_KEYS FLAG("show-keys", "symmetric keys too")
+static const struct option ENROLLMENT_SHOW[] = { ENROLLMENT_ID, SHOW_KEYS, OPTIONS_END };
 static const struct option ENROLLMENT_DELETE[] = { ENROLLMENT_ID, ETAG, OPTIONS_END };
-static const struct option GROUP_ONE[] = { GROUP_ID, OPTIONS_END };
+static const struct option GROUP_SHOW[] = { GROUP_ID, SHOW_KEYS, OPTIONS_END };
+static const struct option GROUP_COMPUTE[] = {
+    { .name = "enrollment-id",
+      .alias = "eid",
+      .kind = OPTION_TEXT,
+      .traits = OPTION_OPERAND,
+      .value = "ID",
+      .help = "the enrollment group's ID; its primary key is asked for" },
+    { .name = "registration-id",
+      .alias = "rid",
+      .kind = OPTION_TEXT,
+      .traits = OPTION_REQUIRED,
+      .value = "ID",
+      .help = "the device" },
+    TEXT("key", NULL, "BASE64", "the group's key: no server is asked"),
+    OPTIONS_END,
+};
 static const struct option GROUP_DELETE[] = { GROUP_ID, ETAG, OPTIONS_END };
 static const struct option LIST[] = { TOP, OPTIONS_END };
 
@@ -177,6 +194,7 @@ static const struct option SIMULATE[] = {
     FILE_("cert", NULL, "the device's certificate; its issuers may stand behind it"),
     FILE_("key", NULL, "its private key"),
     FILE_("chain", NULL, "intermediate certificates to send along"),
+    TEXT("symmetric-key", NULL, "BASE64", "the device's key, instead of a certificate"),
     TEXT("registration-id", "rid", "ID", "without: the certificate's common name"),
     CA_CERT,
     CA_KEY,
@@ -234,7 +252,7 @@ const struct command_group BERTH_GROUPS[] = {
     { "ca", "Make keys and certificates in files, without a server" },
     { "certificate", "CA certificates that enrollments may refer to" },
     { "enrollment", "Individual enrollments: one device each" },
-    { "enrollment-group", "Enrollment groups: every device under one CA" },
+    { "enrollment-group", "Enrollment groups: every device under one CA, or with derived keys" },
     { "registration", "What became of devices" },
     { "hub", "Hubs and their events" },
     { "hub device-identity", "The device identities of a hub" },
@@ -273,17 +291,19 @@ const struct command BERTH_COMMANDS[] = {
       CERTIFICATE_VERIFY, berth_certificate_verify },
     { "enrollment create", "Enroll one device", NULL, ENROLLMENT_CREATE, berth_enrollment_create },
     { "enrollment list", "List individual enrollments", NULL, LIST, berth_enrollment_list },
-    { "enrollment show", "Show one", NULL, ENROLLMENT_ONE, berth_enrollment_show },
+    { "enrollment show", "Show one", NULL, ENROLLMENT_SHOW, berth_enrollment_show },
     { "enrollment update", "Change one; what is not named stays as it is", NULL, ENROLLMENT_UPDATE,
       berth_enrollment_update },
     { "enrollment delete", "Delete one", NULL, ENROLLMENT_DELETE, berth_enrollment_delete },
     { "enrollment-group create", "Enroll every device under a CA", NULL, GROUP_CREATE,
       berth_enrollment_group_create },
     { "enrollment-group list", "List enrollment groups", NULL, LIST, berth_enrollment_group_list },
-    { "enrollment-group show", "Show one", NULL, GROUP_ONE, berth_enrollment_group_show },
+    { "enrollment-group show", "Show one", NULL, GROUP_SHOW, berth_enrollment_group_show },
     { "enrollment-group update", "Change one; what is not named stays as it is", NULL, GROUP_UPDATE,
       berth_enrollment_group_update },
     { "enrollment-group delete", "Delete one", NULL, GROUP_DELETE, berth_enrollment_group_delete },
+    { "enrollment-group compute-device-key", "Derive one device's key from the group's", NULL,
+      GROUP_COMPUTE, berth_enrollment_group_compute_device_key },
     { "registration list", "List the registrations of an enrollment group", NULL, REGISTRATION_LIST,
       berth_registration_list },
     { "registration show", "Show what became of one device", NULL, REGISTRATION_ONE,
@@ -301,7 +321,8 @@ const struct command BERTH_COMMANDS[] = {
       DEVICE_DISABLE, berth_hub_device_disable },
     { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_hub_device_enable },
     { "device simulate", "Provision, connect to the assigned hub, send messages",
-      "Either with --cert and --key, or with certificates made on the spot under --ca-cert and "
+      "Either with --cert and --key, or with --symmetric-key and --registration-id, or with "
+      "certificates made on the spot under --ca-cert and "
       "--ca-key (or the device CA of --dev).",
       SIMULATE, berth_device_simulate },
     { "fleet", "Load: many devices register; figures at the end",

@@ -48,6 +48,7 @@ err berth_enrollment_group_list(struct cli *cli);
 err berth_enrollment_group_show(struct cli *cli);
 err berth_enrollment_group_update(struct cli *cli);
 err berth_enrollment_group_delete(struct cli *cli);
+err berth_enrollment_group_compute_device_key(struct cli *cli);
 err berth_registration_list(struct cli *cli);
 err berth_registration_show(struct cli *cli);
 err berth_registration_delete(struct cli *cli);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "cmd/berth/enrollment_keys.h"
 #include "cmd/berth/file.h"
 #include "cmd/berth/issue.h"
 #include "cmd/berth/pem.h"
@@ -114,6 +115,18 @@ static err device_of_files(struct cli *cli, struct simulate_device *device)
     return device->registration_id ? OK : common_name(cli, cert, &device->registration_id);
 }
 
+static err device_of_symmetric_key(struct cli *cli, struct simulate_device *device)
+{
+    device->registration_id = berth_cli_text(cli, "registration-id");
+    if (device->registration_id == NULL) {
+        return berth_cli_usage(cli, "--symmetric-key wants --registration-id");
+    }
+    if (berth_options_int(&cli->options, "devices") > 1) {
+        return berth_cli_usage(cli, "--symmetric-key is one device's: not with --devices");
+    }
+    return berth_enrollment_keys_parse(cli, "symmetric-key", &device->symmetric_key);
+}
+
 static err make_device(struct cli *cli, const struct issue_ca *ca, const char *name,
                        struct simulate_device *device)
 {
@@ -195,6 +208,7 @@ static err make_plan(struct cli *cli, struct simulate_plan *plan)
         .tells = !cli->is_json && !berth_options_flag(&cli->options, "quiet"),
         .tells_once = &tells_once,
         .interrupted = &interrupted,
+        .crypto = cli->crypto,
     };
     TRY(read_properties(cli, plan));
     TRY(berth_cli_id_scope(cli, &plan->id_scope));
@@ -258,10 +272,21 @@ static err report(struct cli *cli, const struct simulate_device *devices, size_t
     return err_set(ERR_IO, "%zu of %zu devices did not get through", n - counts[0], n);
 }
 
-err berth_device_simulate(struct cli *cli)
+static err find_devices(struct cli *cli, struct simulate_device *devices, size_t n)
 {
     bool has_files =
         berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key");
+
+    if (berth_options_has(&cli->options, "symmetric-key")) {
+        return has_files
+                   ? berth_cli_usage(cli, "either --symmetric-key or --cert and --key, not both")
+                   : device_of_symmetric_key(cli, devices);
+    }
+    return has_files ? device_of_files(cli, devices) : devices_of_ca(cli, devices, n);
+}
+
+err berth_device_simulate(struct cli *cli)
+{
     struct crew crew = { .n = (size_t)berth_options_int(&cli->options, "devices") };
     struct sigaction action = { .sa_handler = on_signal };
     struct simulate_plan plan;
@@ -275,7 +300,7 @@ err berth_device_simulate(struct cli *cli)
     if (crew.devices == NULL) {
         return ERR(NOMEM);
     }
-    TRY(has_files ? device_of_files(cli, crew.devices) : devices_of_ca(cli, crew.devices, crew.n));
+    TRY(find_devices(cli, crew.devices, crew.n));
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     run_all(&crew);

@@ -1,6 +1,7 @@
 /* cmd/berth/enrollment.c: `berth enrollment`: individual enrollments, one device each. */
 #include "cmd/berth/commands.h"
 #include "cmd/berth/enrollment_body.h"
+#include "cmd/berth/enrollment_keys.h"
 #include "cmd/berth/resource.h"
 
 static const struct view_column LIST[] = {
@@ -30,6 +31,8 @@ static const struct view_column SHOW[] = {
     { "second cert.", "attestation.x509.clientCertificates.secondary.info.subjectName" },
     { "  SHA-1", "attestation.x509.clientCertificates.secondary.info.sha1Thumbprint" },
     { "  SHA-256", "attestation.x509.clientCertificates.secondary.info.sha256Thumbprint" },
+    { "primary key", "attestation.symmetricKey.primaryKey" },
+    { "second key", "attestation.symmetricKey.secondaryKey" },
     { "allocation", "allocationPolicy" },
     { "hubs", "iotHubs|iotHubHostName" },
     { "initial tags", "initialTwin.tags" },
@@ -76,7 +79,7 @@ err berth_enrollment_list(struct cli *cli)
 
 err berth_enrollment_show(struct cli *cli)
 {
-    return berth_resource_show(cli, &ENROLLMENT);
+    return berth_enrollment_keys_show(cli, &ENROLLMENT);
 }
 
 err berth_enrollment_delete(struct cli *cli)

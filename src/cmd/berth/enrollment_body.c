@@ -61,11 +61,17 @@ static err read_parts(struct cli *cli, const json *stored, struct parts *p)
                  &p->stored_desired);
 }
 
+static bool has_keys(struct cli *cli)
+{
+    return berth_options_has(&cli->options, "primary-key") ||
+           berth_options_has(&cli->options, "secondary-key");
+}
+
 static bool has_attestation(struct cli *cli)
 {
     const struct options *o = &cli->options;
 
-    return berth_options_has(o, "certificate-path") ||
+    return has_keys(cli) || berth_options_has(o, "certificate-path") ||
            berth_options_has(o, "secondary-certificate-path") || berth_options_has(o, "ca-name") ||
            berth_options_has(o, "secondary-ca-name") || berth_options_has(o, "attestation-type");
 }
@@ -104,7 +110,7 @@ static void write_attestation(struct cli *cli, enum enrollment_kind kind, const 
                               struct json_writer *w)
 {
     const char *type = berth_cli_text(cli, "attestation-type");
-    bool is_symmetric = type != NULL && strcmp(type, "symmetrickey") == 0;
+    bool is_symmetric = type != NULL ? strcmp(type, "symmetrickey") == 0 : has_keys(cli);
 
     json_write_begin_object(w, "attestation");
     json_write_str(w, "type", is_symmetric ? "symmetricKey" : "x509");

@@ -4,10 +4,9 @@
 #define CMD_BERTH_ENROLLMENT_BODY_H
 
 #include "cmd/berth/cli.h"
+#include "model/records.h"
 
 #define BERTH_SERVICE_API_VERSION "api-version=2021-10-01"
-
-enum enrollment_kind { ENROLLMENT_INDIVIDUAL, ENROLLMENT_GROUP };
 
 /* stored: what GET gave; NULL: a new one. Options not given leave the stored members as they are;
  * read-only members are left out. A usage error when a new one has no way of proving itself. */

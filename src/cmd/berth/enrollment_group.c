@@ -1,7 +1,8 @@
 /* cmd/berth/enrollment_group.c: `berth enrollment-group`: every device under one CA, or with keys
- * derived from one. */
+ * derived from the group's. */
 #include "cmd/berth/commands.h"
 #include "cmd/berth/enrollment_body.h"
+#include "cmd/berth/enrollment_keys.h"
 #include "cmd/berth/resource.h"
 
 static const struct view_column LIST[] = {
@@ -30,6 +31,8 @@ static const struct view_column SHOW[] = {
     { "second cert.", "attestation.x509.signingCertificates.secondary.info.subjectName" },
     { "  SHA-1", "attestation.x509.signingCertificates.secondary.info.sha1Thumbprint" },
     { "  SHA-256", "attestation.x509.signingCertificates.secondary.info.sha256Thumbprint" },
+    { "primary key", "attestation.symmetricKey.primaryKey" },
+    { "second key", "attestation.symmetricKey.secondaryKey" },
     { "allocation", "allocationPolicy" },
     { "hubs", "iotHubs|iotHubHostName" },
     { "initial tags", "initialTwin.tags" },
@@ -73,10 +76,15 @@ err berth_enrollment_group_list(struct cli *cli)
 
 err berth_enrollment_group_show(struct cli *cli)
 {
-    return berth_resource_show(cli, &GROUP);
+    return berth_enrollment_keys_show(cli, &GROUP);
 }
 
 err berth_enrollment_group_delete(struct cli *cli)
 {
     return berth_resource_delete(cli, &GROUP);
+}
+
+err berth_enrollment_group_compute_device_key(struct cli *cli)
+{
+    return berth_enrollment_keys_compute(cli, &GROUP);
 }

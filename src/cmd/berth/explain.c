@@ -21,6 +21,14 @@ static const struct {
                                  "in a letter, digit or '-'." },
     { "client-certificate-missing", "Let the device present its certificate in the TLS handshake, "
                                     "or a shared access signature." },
+    { "token-bad-signature",
+      "Sign with the device's own key. In a group that is the one derived from the group's key and "
+      "the registration ID, never the group's key itself:\n"
+      "    berth enrollment-group compute-device-key GROUP --registration-id {id}\n"
+      "  or enroll this device alone:\n"
+      "    berth enrollment create {id} --attestation-type symmetrickey" },
+    { "token-expired", "Sign a fresh token, and check the device's clock." },
+    { "token-scope", "Sign for the resource ID-SCOPE/registrations/{id}." },
     { "common-name-mismatch",
       "Register with the certificate's common name as registration ID, or issue a certificate for "
       "'{id}': berth ca create-device {id} …" },

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "attest/sas.h"
 #include "posix_tls.h"
 
 enum {
@@ -16,7 +17,8 @@ enum {
     LASTING_MS = 10 * 1000, /* a session that long was a good one: the count begins anew */
     IN_BYTES = 16 * 1024,
     OUT_BYTES = 272 * 1024, /* a message of the largest size and its topic */
-    MESSAGE_BYTES = 262144
+    MESSAGE_BYTES = 262144,
+    TOKEN_LASTS_S = 3600
 };
 
 static const char *const CONNACK_WORDS[] = {
@@ -29,6 +31,7 @@ struct life {
     struct simulate_device *device;
     struct berth_tls tls;
     bool is_open;
+    char token[1024];
     uint8_t in[IN_BYTES], out[OUT_BYTES], message[MESSAGE_BYTES];
 };
 
@@ -111,6 +114,27 @@ static void close_tls(struct life *l)
     l->is_open = false;
 }
 
+/* A token for "{a}/{between}/{b}" in l->token; NULL for a device with a certificate. */
+static err make_token(struct life *l, const char *const parts[3], const char *key_name,
+                      const char **ret_token)
+{
+    char resource[512];
+    struct buf name = buf_over(resource, sizeof(resource));
+    struct buf out = buf_over(l->token, sizeof(l->token) - 1);
+
+    *ret_token = NULL;
+    if (span_is_absent(l->device->symmetric_key)) {
+        return OK;
+    }
+    buf_printf(&name, "%s/%s/%s", parts[0], parts[1], parts[2]);
+    TRY(buf_ok(&name));
+    TRY(sas_make(l->plan->crypto, buf_span(&name), l->device->symmetric_key, span_str(key_name),
+                 berth_cli_now_ms() / 1000 + TOKEN_LASTS_S, &out));
+    l->token[out.len] = '\0';
+    *ret_token = l->token;
+    return OK;
+}
+
 /* --- Provisioning. ------------------------------------------------------------------------- */
 
 static err flush_provisioning(struct life *l, struct berth_provisioning *p)
@@ -149,7 +173,9 @@ static err converse(struct life *l, struct berth_provisioning *p)
                                                 .registration_id = l->device->registration_id,
                                                 .user_agent = "berth%2F" BERTH_VERSION };
     struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
+    const char *const resource[] = { config.id_scope, "registrations", config.registration_id };
 
+    TRY(make_token(l, resource, "registration", &config.token));
     TRY(berth_provisioning_init(p, &config, &buffers));
     while (berth_provisioning_state(p) != BERTH_PROVISIONING_DONE) {
         if (*l->plan->interrupted) {
@@ -256,7 +282,9 @@ static err connect_hub(struct life *l, struct berth_hub_client *h)
                                               .user_agent = "berth%2F" BERTH_VERSION,
                                               .keep_alive_s = KEEP_ALIVE_S };
     struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
+    const char *const resource[] = { config.host_name, "devices", config.device_id };
 
+    TRY(make_token(l, resource, NULL, &config.token));
     TRY(open_tls(l, config.host_name));
     TRY(berth_hub_client_init(h, &config, &buffers));
     return settle(l, h);

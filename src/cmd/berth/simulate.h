@@ -24,6 +24,7 @@ struct simulate_plan {
     bool tells;                  /* narrates on stdout */
     pthread_mutex_t *tells_once; /* held while a line is printed */
     const volatile sig_atomic_t *interrupted;
+    struct crypto *crypto; /* signs tokens: for a single device with a symmetric key */
 };
 
 enum simulate_outcome {
@@ -34,7 +35,8 @@ enum simulate_outcome {
 
 struct simulate_device {
     const char *registration_id;
-    struct span chain_pem, key_pem;
+    struct span chain_pem, key_pem; /* absent with a symmetric key */
+    struct span symmetric_key;      /* absent with a certificate */
     /* What became of it. */
     enum simulate_outcome outcome;
     struct berth_provisioning_result result;
