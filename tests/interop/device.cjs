@@ -2,6 +2,7 @@
 // through NODE_EXTRA_CA_CERTS. Reads one JSON line on standard input, prints one JSON line: {registration, sent} or {error}.
 'use strict';
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
+const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 const { X509Security } = require('azure-iot-security-x509');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
@@ -13,15 +14,18 @@ const provisioningTransport = (name) =>
 
 async function main(order) {
   const certificate = { cert: order.cert, key: order.key };
-  const security = new X509Security(order.registrationId, certificate);
+  const security = order.symmetricKey
+    ? new SymmetricKeySecurityClient(order.registrationId, order.symmetricKey)
+    : new X509Security(order.registrationId, certificate);
   const client = ProvisioningDeviceClient.create('localhost', order.idScope, provisioningTransport(order.transport), security);
   if (order.payload !== undefined) client.setProvisioningPayload(order.payload);
   const registration = await client.register();
   const result = { registration, sent: 0 };
   if (order.messages) {
-    const device = Client.fromConnectionString(`HostName=${registration.assignedHub};DeviceId=${registration.deviceId};x509=true`, Mqtt);
+    const proof = order.symmetricKey ? `SharedAccessKey=${order.symmetricKey}` : 'x509=true';
+    const device = Client.fromConnectionString(`HostName=${registration.assignedHub};DeviceId=${registration.deviceId};${proof}`, Mqtt);
     device.on('error', (e) => { result.deviceError = String(e); });
-    await device.setOptions(certificate);
+    if (!order.symmetricKey) await device.setOptions(certificate);
     await device.open();
     for (const text of order.messages) {
       const message = new Message(text);

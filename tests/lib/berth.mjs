@@ -192,6 +192,17 @@ export function sas(connectionString, { ttl = 3600, resource, key } = {}) {
   return `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(sig)}&se=${se}&skn=${encodeURIComponent(c.SharedAccessKeyName)}`;
 }
 
+// A device's token, by its own key: for provisioning (skn "registration") or, without skn, for the hub. spell: how sr is written.
+export function deviceToken(resource, key, { ttl = 3600, skn, spell = encodeURIComponent } = {}) {
+  const sr = spell(resource);
+  const se = Math.floor(Date.now() / 1000) + ttl;
+  const sig = crypto.createHmac('sha256', Buffer.from(key, 'base64')).update(`${sr}\n${se}`).digest('base64');
+  return `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(sig)}&se=${se}${skn === undefined ? '' : `&skn=${skn}`}`;
+}
+
+// What a device of a group computes (reference dps-device-api.md 6.3).
+export const deriveKey = (groupKey, registrationId) => crypto.createHmac('sha256', Buffer.from(groupKey, 'base64')).update(registrationId).digest('base64');
+
 // ---- certificates, by the openssl command: an independent maker ----
 
 const subject = (cn) => `/CN=${cn.replaceAll('/', '\\/')}`;

@@ -133,8 +133,8 @@ export class Mqtt {
 }
 
 // The road of a device to its hub, as SDKs walk it. Resolves to {status, body} of the last answer.
-export async function provision(mqtt, { idScope, registrationId, apiVersion = '2019-03-31', payload, pollEveryMs = 10 }) {
-  const code = await mqtt.connect({ clientId: registrationId, username: `${idScope}/registrations/${registrationId}/api-version=${apiVersion}&ClientVersion=test` });
+export async function provision(mqtt, { idScope, registrationId, apiVersion = '2019-03-31', payload, password, pollEveryMs = 10 }) {
+  const code = await mqtt.connect({ clientId: registrationId, username: `${idScope}/registrations/${registrationId}/api-version=${apiVersion}&ClientVersion=test`, password });
   if (code !== 0) return { connack: code };
   await mqtt.subscribe('$dps/registrations/res/#');
   const answer = async (topic, body) => {
