@@ -87,12 +87,11 @@ static void write_attestation(const struct registration *r, struct json_writer *
     json_write_end_object(w);
 }
 
-void dps_json_write_result(const struct registration *r, const char *name, struct json_writer *w)
+void dps_json_write_state(const struct registration *r, struct json_writer *w)
 {
     bool is_assigned = r->status == REGISTRATION_ASSIGNED;
     bool is_failed = r->status == REGISTRATION_FAILED;
 
-    json_write_begin_object(w, name);
     json_write_text(w, "registrationId", r->id);
     json_write_time(w, "createdDateTimeUtc", r->created_ms);
     if (is_assigned) {
@@ -110,6 +109,12 @@ void dps_json_write_result(const struct registration *r, const char *name, struc
     json_write_time(w, "lastUpdatedDateTimeUtc", r->updated_ms);
     json_write_text_if(w, "etag", r->etag);
     json_write_raw_if(w, "payload", r->payload);
+}
+
+void dps_json_write_result(const struct registration *r, const char *name, struct json_writer *w)
+{
+    json_write_begin_object(w, name);
+    dps_json_write_state(r, w);
     write_attestation(r, w);
     json_write_end_object(w);
 }

@@ -22,6 +22,8 @@ err dps_json_parse_body(struct span text, struct span registration_id, struct ar
 /* RegistrationOperationStatus (2.2). state NULL: without registrationState. */
 void dps_json_write_operation(struct span operation_id, enum registration_status status,
                               const struct registration *state, struct buf *out);
+/* The members of a registration that devices and operators see alike, without the braces. */
+void dps_json_write_state(const struct registration *r, struct json_writer *w);
 /* DeviceRegistrationResult (2.3). name NULL: as the whole body. */
 void dps_json_write_result(const struct registration *r, const char *name, struct json_writer *w);
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/dps_json.h"
 #include "api/enrollment_x509.h"
 #include "model/limits.h"
 #include "util/base64.h"
@@ -529,25 +530,7 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e, boo
 void enrollment_json_write_registration(const struct registration *r, const char *name,
                                         struct json_writer *w)
 {
-    bool is_assigned = r->status == REGISTRATION_ASSIGNED;
-
     json_write_begin_object(w, name);
-    json_write_text(w, "registrationId", r->id);
-    json_write_time(w, "createdDateTimeUtc", r->created_ms);
-    if (is_assigned) {
-        json_write_text_if(w, "assignedHub", r->assigned_hub);
-        json_write_text_if(w, "deviceId", r->device_id);
-    }
-    json_write_str(w, "status", model_registration_status_word(r->status));
-    if (is_assigned && r->substatus != SUBSTATUS_NONE) {
-        json_write_str(w, "substatus", model_substatus_word(r->substatus));
-    }
-    if (r->error_code != 0) {
-        json_write_int(w, "errorCode", r->error_code);
-        json_write_text_if(w, "errorMessage", r->error_message);
-    }
-    json_write_time(w, "lastUpdatedDateTimeUtc", r->updated_ms);
-    json_write_text_if(w, "etag", r->etag);
-    json_write_raw_if(w, "payload", r->payload);
+    dps_json_write_state(r, w);
     json_write_end_object(w);
 }

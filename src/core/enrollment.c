@@ -120,7 +120,9 @@ static err check_changed_slots(struct enrollment_work *w, struct store_tx *tx,
     return OK;
 }
 
-static err drop_index(const struct env *env, struct store_tx *tx, struct enrollment *e)
+/* Puts the rows that registration searches by, or takes them away. */
+static err keep_index(const struct env *env, struct store_tx *tx, struct enrollment *e,
+                      bool is_there)
 {
     for (size_t i = 0; i < SLOTS; i++) {
         struct span value = *slot_of(e, i);
@@ -131,28 +133,11 @@ static err drop_index(const struct env *env, struct store_tx *tx, struct enrollm
             continue;
         }
         if (e->x509_source == X509_SOURCE_SIGNING) {
-            TRY(core_anchor_drop(env, tx, &owner, value));
+            TRY(is_there ? core_anchor_add(env, tx, &owner, value)
+                         : core_anchor_drop(env, tx, &owner, value));
         } else if (e->x509_source == X509_SOURCE_CA_REFERENCE) {
-            TRY(store_delete(tx, &KIND_CA_REFERENCE, &ref));
-        }
-    }
-    return OK;
-}
-
-static err add_index(const struct env *env, struct store_tx *tx, struct enrollment *e)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct span value = *slot_of(e, i);
-        struct core_anchor_owner owner = { e->id_scope, ANCHOR_OF_GROUP, e->key, (int64_t)i };
-        struct ca_reference ref = { e->id_scope, value, e->kind, e->key, (int64_t)i };
-
-        if (span_is_absent(value)) {
-            continue;
-        }
-        if (e->x509_source == X509_SOURCE_SIGNING) {
-            TRY(core_anchor_add(env, tx, &owner, value));
-        } else if (e->x509_source == X509_SOURCE_CA_REFERENCE) {
-            TRY(store_put(tx, &KIND_CA_REFERENCE, &ref));
+            TRY(is_there ? store_put(tx, &KIND_CA_REFERENCE, &ref)
+                         : store_delete(tx, &KIND_CA_REFERENCE, &ref));
         }
     }
     return OK;
@@ -182,9 +167,9 @@ static err put(struct store_tx *tx, void *arg)
     }
     w->e.created_ms = existed ? was.created_ms : w->env->now_ms;
     if (existed) {
-        TRY(drop_index(w->env, tx, &was));
+        TRY(keep_index(w->env, tx, &was, false));
     }
-    TRY(add_index(w->env, tx, &w->e));
+    TRY(keep_index(w->env, tx, &w->e, true));
     return store_put(tx, &KIND_ENROLLMENT, &w->e);
 }
 
@@ -240,7 +225,7 @@ static err drop(struct store_tx *tx, void *arg)
     if (!verdict_is_granted(w->verdict)) {
         return OK;
     }
-    TRY(drop_index(w->env, tx, &w->e));
+    TRY(keep_index(w->env, tx, &w->e, false));
     return store_delete(tx, &KIND_ENROLLMENT, &w->e);
 }
 
