@@ -266,6 +266,21 @@ static void test_migration(void **state)
     store_sqlite_file_close(file);
 }
 
+/* A killed process does not lose what the system has cached, so no scenario notices a commit that
+ * is not synced: the setting itself is held here, for the store and the telemetry log alike. */
+static void test_the_writer_syncs_each_commit(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct store_sqlite_file *file;
+    int64_t value;
+
+    assert_true(err_is_ok(store_sqlite_file_open(f->path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
+    assert_true(err_is_ok(
+        store_sqlite_db_ask(store_sqlite_file_writer(file), "PRAGMA synchronous", &value)));
+    assert_int_equal(value, 2); /* FULL */
+    store_sqlite_file_close(file);
+}
+
 static void test_readers_cannot_write(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
@@ -311,6 +326,7 @@ int main(void)
         IN_A_DIRECTORY(test_files_are_private),
         IN_A_DIRECTORY(test_writes_outlive_a_crash),
         IN_A_DIRECTORY(test_migration),
+        IN_A_DIRECTORY(test_the_writer_syncs_each_commit),
         IN_A_DIRECTORY(test_readers_cannot_write),
         IN_A_DIRECTORY(test_statement_cache),
     };
