@@ -50,9 +50,10 @@ struct span attest_identity_registration_id(const struct identity *id)
     return id->registration_id_;
 }
 
-struct span attest_identity_leaf(const struct identity *id)
+struct span attest_identity_evidence(const struct identity *id)
 {
-    return id->has_leaf_ ? span_of(id->leaf_sha256_, sizeof id->leaf_sha256_) : SPAN_NONE;
+    return id->has_evidence_ ? span_of(id->evidence_sha256_, sizeof id->evidence_sha256_)
+                             : SPAN_NONE;
 }
 
 struct span attest_identity_key(const struct identity *id, size_t slot)

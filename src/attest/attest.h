@@ -29,15 +29,15 @@ struct claim {
 struct identity {
     struct enrollment enrollment_;
     struct span registration_id_;
-    uint8_t leaf_sha256_[CRYPTO_SHA256_LEN];
-    bool has_leaf_;
+    uint8_t evidence_sha256_[CRYPTO_SHA256_LEN];
+    bool has_evidence_;
     struct span keys_[SLOTS];
     size_t proving_slot_;
 };
 const struct enrollment *attest_identity_enrollment(const struct identity *id);
 struct span attest_identity_registration_id(const struct identity *id);
-/* SHA-256 of the certificate that proved it; absent for another proof. */
-struct span attest_identity_leaf(const struct identity *id);
+/* SHA-256 of the certificate that proved it; absent for a symmetric key. */
+struct span attest_identity_evidence(const struct identity *id);
 /* The device's own symmetric keys, a group's being derived; absent for another proof. */
 struct span attest_identity_key(const struct identity *id, size_t slot);
 /* Which of them signed the token. */

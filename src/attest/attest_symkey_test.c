@@ -144,7 +144,7 @@ static void every_spelling(void **state)
             assert_true(j.is_match);
             assert_int_equal(k % 2, attest_identity_proving_slot(&j.identity));
             assert_true(span_eq(key_of(DEVICE_KEY), attest_identity_key(&j.identity, k % 2)));
-            assert_true(span_is_absent(attest_identity_leaf(&j.identity)));
+            assert_true(span_is_absent(attest_identity_evidence(&j.identity)));
         }
     }
 }

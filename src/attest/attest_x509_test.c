@@ -299,9 +299,10 @@ static void by_anchors(void **state)
             assert_int_equal(attest_identity_enrollment(&j.identity)->kind, ENROLLMENT_GROUP);
             assert_true(span_eq(attest_identity_registration_id(&j.identity), SPAN("dev-1")));
             assert_true(err_is_ok(crypto_x509_sha256(claim.chain[0], digest)));
-            assert_true(span_eq(attest_identity_leaf(&j.identity), span_of(digest, sizeof digest)));
+            assert_true(
+                span_eq(attest_identity_evidence(&j.identity), span_of(digest, sizeof digest)));
         } else {
-            assert_true(span_is_absent(attest_identity_leaf(&j.identity)));
+            assert_true(span_is_absent(attest_identity_evidence(&j.identity)));
         }
     }
 }

@@ -210,7 +210,7 @@ static err is_enrolled_leaf(const struct env *env, const uint8_t leaf_sha256[CRY
 static err judge_enrolled_leaf(const struct env *env, const struct claim *claim,
                                const struct enrollment *enrollment, struct attest_judgement *ret)
 {
-    const uint8_t *leaf = ret->identity.leaf_sha256_;
+    const uint8_t *leaf = ret->identity.evidence_sha256_;
     bool is_primary, is_secondary = false;
     enum crypto_path path;
 
@@ -240,12 +240,12 @@ err attest_x509_judge(const struct env *env, const struct claim *claim,
     }
     TRY(crypto_x509_sha256(claim->chain[0], leaf_sha256));
     if (enrollment->x509_source == X509_SOURCE_CLIENT) {
-        memcpy(ret->identity.leaf_sha256_, leaf_sha256, sizeof leaf_sha256);
+        memcpy(ret->identity.evidence_sha256_, leaf_sha256, sizeof leaf_sha256);
         TRY(judge_enrolled_leaf(env, claim, enrollment, ret));
     } else {
         judge_by_anchors(env, claim, trust, ret);
-        memcpy(ret->identity.leaf_sha256_, leaf_sha256, sizeof leaf_sha256);
+        memcpy(ret->identity.evidence_sha256_, leaf_sha256, sizeof leaf_sha256);
     }
-    ret->identity.has_leaf_ = true;
+    ret->identity.has_evidence_ = true;
     return OK;
 }

@@ -24,7 +24,7 @@ struct registering {
     placement_fn place;
     const struct core_reading *reading;
     struct fresh_names names;
-    struct span leaf_sha256;
+    struct span evidence_sha256;
     size_t arena_mark; /* what lies behind belongs to one run of the transaction */
     struct decision decision;
     /* Results. */
@@ -49,7 +49,7 @@ static err describe(const struct env *env, const struct claim *claim,
 
 /* operation ID "5.<16 hex>.<guid>", ETag base64 of a quoted GUID (reference dps-device-api.md 2.3),
  * thumbprint upper-case hex. */
-static err make_names(const struct env *env, struct span leaf_sha256, struct fresh_names *ret)
+static err make_names(const struct env *env, struct span evidence_sha256, struct fresh_names *ret)
 {
     uint8_t random[8 + 2 * GUID_BYTES];
     uint8_t quoted[GUID_TEXT_LEN + 2];
@@ -70,12 +70,12 @@ static err make_names(const struct env *env, struct span leaf_sha256, struct fre
     base64_encode(buf_span(&etag), &out);
     TRY(arena_buf_end(env->arena, &out, &ret->etag));
 
-    if (span_is_absent(leaf_sha256)) {
+    if (span_is_absent(evidence_sha256)) {
         ret->thumbprint = SPAN_NONE;
         return OK;
     }
     out = arena_buf(env->arena);
-    hex_encode_upper(leaf_sha256, &out);
+    hex_encode_upper(evidence_sha256, &out);
     return arena_buf_end(env->arena, &out, &ret->thumbprint);
 }
 
@@ -92,7 +92,7 @@ static struct registration renewed(const struct registering *g, const struct reg
         .enrollment_kind = e->kind,
         .enrollment = e->key,
         .attestation = e->attestation,
-        .leaf_sha256 = g->leaf_sha256,
+        .evidence_sha256 = g->evidence_sha256,
         .operation_id = g->names.operation_id,
         .etag = g->names.etag,
         .created_ms = existed ? was->created_ms : g->env->now_ms,
@@ -210,13 +210,13 @@ static err commit(struct store_tx *tx, void *arg)
 
 /* SHA-256 of the leaf that proved genuine, for an identity or for a disabled enrollment's record.
  */
-static err genuine_leaf(const struct env *env, const struct claim *claim,
-                        const struct core_found *found, struct span *ret_sha256)
+static err genuine_evidence(const struct env *env, const struct claim *claim,
+                            const struct core_found *found, struct span *ret_sha256)
 {
     uint8_t *digest;
 
     if (verdict_is_granted(found->verdict)) {
-        *ret_sha256 = attest_identity_leaf(&found->identity);
+        *ret_sha256 = attest_identity_evidence(&found->identity);
         return OK;
     }
     *ret_sha256 = SPAN_NONE;
@@ -266,8 +266,8 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
     if (!verdict_is_granted(reading->found.verdict) && !is_disabled(reading->found.verdict)) {
         return refuse(env, &g.decision, reading->found.verdict, ret_outcome);
     }
-    TRY(genuine_leaf(env, claim, &reading->found, &g.leaf_sha256));
-    TRY(make_names(env, g.leaf_sha256, &g.names));
+    TRY(genuine_evidence(env, claim, &reading->found, &g.evidence_sha256));
+    TRY(make_names(env, g.evidence_sha256, &g.names));
     g.arena_mark = env->arena->used;
     TRY(store_write(env->store, commit, &g));
     *ret_outcome = (struct core_outcome){
@@ -285,9 +285,9 @@ static err is_registered_leaf(const struct claim *claim, const struct registrati
     uint8_t leaf[CRYPTO_SHA256_LEN];
 
     *ret_is = false;
-    if (claim->n_chain > 0 && !span_is_absent(r->leaf_sha256)) {
+    if (claim->n_chain > 0 && !span_is_absent(r->evidence_sha256)) {
         TRY(crypto_x509_sha256(claim->chain[0], leaf));
-        *ret_is = span_eq(span_of(leaf, sizeof leaf), r->leaf_sha256);
+        *ret_is = span_eq(span_of(leaf, sizeof leaf), r->evidence_sha256);
     }
     return OK;
 }

@@ -129,7 +129,7 @@ static void a_first_registration(void **state)
     assert_int_equal(r.error_code, 0);
     check_names(&r);
     assert_ok(crypto_x509_sha256(leaf.cert, digest));
-    assert_memory_equal(digest, r.leaf_sha256.data, sizeof digest);
+    assert_memory_equal(digest, r.evidence_sha256.data, sizeof digest);
 
     assert_int_equal(fixture_placements, 1);
     assert_int_equal(fixture_placed.auth, DEVICE_AUTH_SELF_SIGNED);
@@ -403,8 +403,8 @@ static void lookups(void **state)
     assert_int_equal(fixture_decision(&f).operation, OPERATION_LOOKUP);
     assert_int_equal(fixture_placements, 1);
     assert_ok(core_registration_get(&f.env, f.scope, SPAN("dev"), &o.registration, &o.verdict));
-    assert_memory_equal(o.registration.leaf_sha256.data,
-                        register_with(&leaf).registration.leaf_sha256.data, CRYPTO_SHA256_LEN);
+    assert_memory_equal(o.registration.evidence_sha256.data,
+                        register_with(&leaf).registration.evidence_sha256.data, CRYPTO_SHA256_LEN);
 }
 
 /* ---- two at once ---- */

@@ -95,7 +95,7 @@ static void a_group_admits_by_either_key(void **state)
         assert_reason(GRANTED, outcome.verdict);
         assert_int_equal(REGISTRATION_ASSIGNED, outcome.registration.status);
         assert_int_equal(ATTESTATION_SYMMETRIC_KEY, outcome.registration.attestation);
-        assert_true(span_is_absent(outcome.registration.leaf_sha256));
+        assert_true(span_is_absent(outcome.registration.evidence_sha256));
         assert_int_equal(DEVICE_AUTH_SAS, fixture_placed.auth);
         assert_true(span_eq(derive(KEY_A, "Dev-1"), fixture_placed.primary_key));
         assert_true(span_eq(derive(KEY_B, "Dev-1"), fixture_placed.secondary_key));

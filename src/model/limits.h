@@ -75,14 +75,15 @@ enum {
     LIMIT_MQTT_PACKET_MS = 20 * 1000,  /* from a packet's first byte to its last */
     LIMIT_HTTP_REQUEST_MS = 20 * 1000,
     LIMIT_HTTP_IDLE_MS = 60 * 1000,
-    LIMIT_WRITE_STALL_MS = 30 * 1000,      /* a peer that takes nothing */
-    LIMIT_HUB_KEEP_ALIVE_MS = 1767 * 1000, /* longest silence of a hub session */
-    LIMIT_SYMMETRIC_KEY_MIN = 16,          /* bytes of a key that is given: Azure's */
-    LIMIT_SYMMETRIC_KEY = 64,              /* … and of one that is made */
-    LIMIT_SAS_SKEW_MS = 5 * 60 * 1000,     /* clocks may differ by */
-    LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000, /* a comment on an idle event stream */
-    LIMIT_DRAIN_MS = 10 * 1000,            /* from SIGTERM to closing what is left */
-    LIMIT_POLL_INTERVAL_S = 3,             /* retry-after while assigning */
+    LIMIT_WRITE_STALL_MS = 30 * 1000,        /* a peer that takes nothing */
+    LIMIT_HUB_KEEP_ALIVE_MS = 1767 * 1000,   /* longest silence of a hub session */
+    LIMIT_SYMMETRIC_KEY_MIN = 16,            /* bytes of a key that is given: Azure's */
+    LIMIT_SYMMETRIC_KEY = 64,                /* … and of one that is made */
+    LIMIT_SAS_SKEW_MS = 5 * 60 * 1000,       /* clocks may differ by */
+    LIMIT_TPM_CHALLENGE_MS = 10 * 60 * 1000, /* a TPM may take its time; after use, for polls */
+    LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
+    LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
+    LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */
     LIMIT_RETRY_AFTER_MAX_S = 60,
 };
 

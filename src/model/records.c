@@ -14,6 +14,10 @@
     {                                                                                              \
 #member, FIELD_BLOB, offsetof(struct type, member)                                         \
     }
+#define SECRET(type, member)                                                                       \
+    {                                                                                              \
+#member, FIELD_SECRET, offsetof(struct type, member)                                       \
+    }
 #define INT(type, member)                                                                          \
     {                                                                                              \
 #member, FIELD_INT, offsetof(struct type, member)                                          \
@@ -33,7 +37,7 @@
 /* clang-format off: one member a line */
 static const struct field instance_fields[] = {
     TEXT(instance, id_scope),          TEXT(instance, name),      TEXT(instance, host_name),
-    ENUM(instance, allocation_policy), INT(instance, created_ms),
+    ENUM(instance, allocation_policy), INT(instance, created_ms), INT(instance, key_groups_version),
 };
 static const struct kind_index instance_indexes[] = {
     { "instance_by_host", { 2 }, 1 }, /* host_name */
@@ -44,8 +48,8 @@ const struct kind KIND_INSTANCE = {
 };
 
 static const struct field policy_fields[] = {
-    ENUM(policy, owner_type), TEXT(policy, owner),       TEXT(policy, name),
-    INT(policy, rights),      BLOB(policy, primary_key), BLOB(policy, secondary_key),
+    ENUM(policy, owner_type), TEXT(policy, owner),         TEXT(policy, name),
+    INT(policy, rights),      SECRET(policy, primary_key), SECRET(policy, secondary_key),
 };
 const struct kind KIND_POLICY = {
     KIND(policy, policy, 3),
@@ -55,6 +59,7 @@ static const struct field hub_fields[] = {
     TEXT(hub, host_name),
     TEXT(hub, name),
     INT(hub, created_ms),
+    TEXT(hub, id_scope),
 };
 const struct kind KIND_HUB = {
     KIND(hub, hub, 1),
@@ -65,6 +70,7 @@ static const struct field linked_hub_fields[] = {
     TEXT(linked_hub, host_name),
     INT(linked_hub, weight),
     INT(linked_hub, apply_allocation_policy),
+    SECRET(linked_hub, connection_string),
 };
 const struct kind KIND_LINKED_HUB = {
     KIND(linked_hub, linked_hub, 2),
@@ -98,8 +104,8 @@ static const struct field enrollment_fields[] = {
     ENUM(enrollment, x509_source),
     BLOB(enrollment, x509_primary),
     BLOB(enrollment, x509_secondary),
-    BLOB(enrollment, primary_key),
-    BLOB(enrollment, secondary_key),
+    SECRET(enrollment, primary_key),
+    SECRET(enrollment, secondary_key),
     ENUM(enrollment, provisioning_status),
     INT(enrollment, update_hub_assignment),
     INT(enrollment, migrate_device_data),
@@ -111,9 +117,13 @@ static const struct field enrollment_fields[] = {
     TEXT(enrollment, etag),
     INT(enrollment, created_ms),
     INT(enrollment, updated_ms),
+    BLOB(enrollment, endorsement_key),
+    BLOB(enrollment, storage_root_key),
 };
 static const struct kind_index enrollment_indexes[] = {
     { "enrollment_by_attestation", { 0, 1, 5 }, 3 }, /* id_scope, kind, attestation */
+    { "enrollment_by_status", { 0, 1, 11 }, 3 },     /* id_scope, kind, provisioning_status */
+    { "enrollment_by_updated", { 0, 1, 21 }, 3 },    /* id_scope, kind, updated_ms */
 };
 const struct kind KIND_ENROLLMENT = {
     KIND(enrollment, enrollment, 3),
@@ -158,11 +168,12 @@ static const struct field registration_fields[] = {
     ENUM(registration, enrollment_kind),
     TEXT(registration, enrollment),
     ENUM(registration, attestation),
-    BLOB(registration, leaf_sha256),
+    BLOB(registration, evidence_sha256),
     TEXT(registration, operation_id),
     TEXT(registration, etag),
     INT(registration, created_ms),
     INT(registration, updated_ms),
+    BLOB(registration, authentication_key),
 };
 static const struct kind_index registration_indexes[] = {
     { "registration_by_enrollment", { 0, 10, 11 }, 3 }, /* id_scope, enrollment_kind, enrollment */
@@ -170,6 +181,18 @@ static const struct kind_index registration_indexes[] = {
 const struct kind KIND_REGISTRATION = {
     KIND(registration, registration, 2),
     INDEXES(registration),
+};
+
+static const struct field challenge_fields[] = {
+    TEXT(challenge, id_scope), TEXT(challenge, registration_key), BLOB(challenge, evidence_sha256),
+    SECRET(challenge, key),    INT(challenge, issued_ms),         INT(challenge, used_ms),
+};
+static const struct kind_index challenge_indexes[] = {
+    { "challenge_by_issued", { 4 }, 1 }, /* issued_ms */
+};
+const struct kind KIND_CHALLENGE = {
+    KIND(challenge, challenge, 3),
+    INDEXES(challenge),
 };
 
 static const struct field device_fields[] = {
@@ -183,8 +206,8 @@ static const struct field device_fields[] = {
     ENUM(device, auth),
     TEXT(device, primary_thumbprint),
     TEXT(device, secondary_thumbprint),
-    BLOB(device, primary_key),
-    BLOB(device, secondary_key),
+    SECRET(device, primary_key),
+    SECRET(device, secondary_key),
     INT(device, iot_edge),
     TEXT(device, tags),
     TEXT(device, desired),
@@ -227,7 +250,7 @@ const struct kind KIND_DECISION = {
 const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_INSTANCE,     &KIND_POLICY,     &KIND_HUB,      &KIND_LINKED_HUB,
     &KIND_CERTIFICATE,  &KIND_ENROLLMENT, &KIND_ANCHOR,   &KIND_CA_REFERENCE,
-    &KIND_REGISTRATION, &KIND_DEVICE,     &KIND_DECISION,
+    &KIND_REGISTRATION, &KIND_DEVICE,     &KIND_DECISION, &KIND_CHALLENGE,
 };
 
 /* ---- names ---- */
@@ -352,6 +375,7 @@ static const char *const right_words[] = {
     "ServiceConfig", "EnrollmentRead",         "EnrollmentWrite",
     "DeviceConnect", "RegistrationStatusRead", "RegistrationStatusWrite",
     "RegistryRead",  "RegistryWrite",          "ServiceConnect",
+    "ServerConfig",
 };
 
 /* Case is not looked at: the resource manager's API writes "Hashed", the service API "hashed". */

@@ -28,6 +28,7 @@ struct instance {
     struct span host_name; /* service API's host, folded; device requests go by scope instead */
     enum allocation_policy allocation_policy;
     int64_t created_ms;
+    int64_t key_groups_version; /* bumped when a symmetric-key group of it changes */
 };
 extern const struct kind KIND_INSTANCE;
 enum { INSTANCE_BY_HOST = 1 };
@@ -44,19 +45,20 @@ enum right {
     RIGHT_REGISTRY_READ = 1 << 6,
     RIGHT_REGISTRY_WRITE = 1 << 7,
     RIGHT_SERVICE_CONNECT = 1 << 8,
+    RIGHT_SERVER_CONFIG = 1 << 9, /* instances: of policies of the server alone */
     RIGHTS_INSTANCE = 0x3f,
     RIGHTS_HUB = 0x1c8,
+    RIGHTS_SERVER = RIGHT_SERVER_CONFIG,
 };
 
-enum policy_owner { POLICY_OF_INSTANCE = 1, POLICY_OF_HUB };
+enum policy_owner { POLICY_OF_INSTANCE = 1, POLICY_OF_HUB, POLICY_OF_SERVER };
 
 struct policy {
     enum policy_owner owner_type; /* key */
-    struct span owner;            /* key: ID scope, or hub host name, folded */
+    struct span owner;            /* key: ID scope, hub host name, folded, or "" of the server */
     struct span name;             /* key */
     int64_t rights;               /* of enum right */
-    struct span primary_key; /* 16 to 64 bytes; sealed at rest once the store has a sealing key */
-    struct span secondary_key;
+    struct span primary_key, secondary_key; /* SECRET: 16 to 64 bytes */
 };
 extern const struct kind KIND_POLICY;
 
@@ -66,6 +68,7 @@ struct hub {
     struct span host_name; /* key, folded */
     struct span name;      /* the operator's word for it */
     int64_t created_ms;
+    struct span id_scope; /* of the instance that made it and may link it; absent: the server's */
 };
 extern const struct kind KIND_HUB;
 
@@ -74,6 +77,7 @@ struct linked_hub {
     struct span host_name;           /* key, folded: of a hub in this store */
     int64_t weight;                  /* 1 to 1000 */
     int64_t apply_allocation_policy; /* 0: only where an enrollment names it */
+    struct span connection_string;   /* SECRET: as the operator gave it; absent: none was needed */
 };
 extern const struct kind KIND_LINKED_HUB;
 
@@ -108,7 +112,7 @@ enum attestation_type {
 enum x509_source {
     X509_SOURCE_NONE = 0,
     X509_SOURCE_CLIENT,       /* slots hold leaf certificates, DER (individual) */
-    X509_SOURCE_SIGNING,      /* slots hold CA certificates, DER (group) */
+    X509_SOURCE_SIGNING,      /* slots hold CA certificates, DER (group; with tpm: of EK issuers) */
     X509_SOURCE_CA_REFERENCE, /* slots hold names of uploaded CA certificates */
 };
 
@@ -125,7 +129,7 @@ struct enrollment {
     enum attestation_type attestation;
     enum x509_source x509_source;
     struct span x509_primary, x509_secondary; /* BLOB: DER, or a CA's name; see x509_source */
-    struct span primary_key, secondary_key;   /* symmetricKey: 16 to 64 bytes each; else absent */
+    struct span primary_key, secondary_key;   /* SECRET: symmetricKey: 16 to 64 bytes each */
     enum provisioning_status provisioning_status;
     int64_t update_hub_assignment, migrate_device_data; /* reprovisionPolicy */
     int64_t iot_edge;
@@ -135,9 +139,15 @@ struct enrollment {
     struct span extra; /* JSON object: members that are kept for the operator and not acted on */
     struct span etag;
     int64_t created_ms, updated_ms;
+    struct span endorsement_key;  /* BLOB: TPM2B_PUBLIC; individual with tpm, else absent */
+    struct span storage_root_key; /* BLOB: the same; may be absent */
 };
 extern const struct kind KIND_ENROLLMENT;
-enum { ENROLLMENT_BY_ATTESTATION = 1 }; /* id_scope, kind, attestation */
+enum {
+    ENROLLMENT_BY_ATTESTATION = 1, /* id_scope, kind, attestation */
+    ENROLLMENT_BY_STATUS,          /* id_scope, kind, provisioning_status */
+    ENROLLMENT_BY_UPDATED,         /* id_scope, kind, updated_ms */
+};
 
 /* A stored CA certificate by its subject name: how a presented chain finds what it leads to. One
  * row a signing certificate of a group, one a uploaded CA certificate. Kept in step by core/. */
@@ -196,13 +206,28 @@ struct registration {
     enum enrollment_kind enrollment_kind; /* the one that decided; 0 when none did */
     struct span enrollment;               /* its folded ID */
     enum attestation_type attestation;
-    struct span leaf_sha256;  /* of the certificate that registered; absent for other attestation */
-    struct span operation_id; /* of the latest register */
+    struct span evidence_sha256; /* of the certificate that registered; of the TPM's EK and SRK,
+                                    each a TPM2B_PUBLIC; absent with symmetric keys */
+    struct span operation_id;    /* of the latest register */
     struct span etag;
     int64_t created_ms, updated_ms;
+    struct span authentication_key; /* BLOB: with tpm, the hub key wrapped for that TPM alone */
 };
 extern const struct kind KIND_REGISTRATION;
 enum { REGISTRATION_BY_ENROLLMENT = 1 }; /* id_scope, enrollment_kind, enrollment */
+
+/* A key that was wrapped for one TPM: who can sign with it holds that TPM (reference
+ * dps-device-api.md 6.5). Kept until it is used and for LIMIT_TPM_CHALLENGE_MS after. */
+struct challenge {
+    struct span id_scope;         /* key */
+    struct span registration_key; /* key: folded */
+    struct span evidence_sha256;  /* key: of EK and SRK */
+    struct span key;              /* SECRET: 32 bytes */
+    int64_t issued_ms;
+    int64_t used_ms; /* of the registration it was used for; 0: not yet */
+};
+extern const struct kind KIND_CHALLENGE;
+enum { CHALLENGE_BY_ISSUED = 1 }; /* issued_ms */
 
 /* ---- hub devices ---- */
 
@@ -223,7 +248,7 @@ struct device {
     int64_t status_updated_ms; /* 0: never */
     enum device_auth auth;
     struct span primary_thumbprint, secondary_thumbprint; /* hex, as written */
-    struct span primary_key, secondary_key;               /* 16 to 64 bytes; absent unless sas */
+    struct span primary_key, secondary_key; /* SECRET: 16 to 64 bytes; absent unless sas */
     int64_t iot_edge;
     struct span tags, desired, reported; /* JSON objects; absent: {} */
     int64_t version, desired_version, reported_version;

@@ -16,6 +16,7 @@ static size_t field_size(const struct field *f)
     switch (f->type) {
     case FIELD_TEXT:
     case FIELD_BLOB:
+    case FIELD_SECRET:
         return sizeof(struct span);
     case FIELD_INT:
         return sizeof(int64_t);

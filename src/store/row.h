@@ -8,7 +8,7 @@
 
 static inline bool store_row_is_span(const struct field *f)
 {
-    return f->type == FIELD_TEXT || f->type == FIELD_BLOB;
+    return f->type == FIELD_TEXT || f->type == FIELD_BLOB || f->type == FIELD_SECRET;
 }
 
 /* Of a TEXT or BLOB field. */

@@ -57,6 +57,7 @@ static int bind_field(sqlite3_stmt *stmt, int at, const struct field *f, const v
     case FIELD_TEXT:
         return store_sqlite_db_bind_text(stmt, at, store_row_span(record, f));
     case FIELD_BLOB:
+    case FIELD_SECRET:
         return store_sqlite_db_bind_blob(stmt, at, store_row_span(record, f));
     case FIELD_INT:
     case FIELD_ENUM:

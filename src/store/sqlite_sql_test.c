@@ -56,6 +56,7 @@ static void test_columns_are_the_fields(void **state)
 {
     static const char *const types[] = { [FIELD_TEXT] = "TEXT",
                                          [FIELD_BLOB] = "BLOB",
+                                         [FIELD_SECRET] = "BLOB",
                                          [FIELD_INT] = "INTEGER",
                                          [FIELD_ENUM] = "INTEGER" };
 

@@ -173,6 +173,27 @@ static const char *const steps[] = {
     "  PRIMARY KEY (tracking_id)"
     ") WITHOUT ROWID, STRICT;"
     "CREATE INDEX decision_by_registration ON decision (id_scope, registration_key, time_ms);",
+
+    /* 2 */
+    "ALTER TABLE instance ADD COLUMN key_groups_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE hub ADD COLUMN id_scope TEXT;"
+    "ALTER TABLE linked_hub ADD COLUMN connection_string BLOB;"
+    "ALTER TABLE enrollment ADD COLUMN endorsement_key BLOB;"
+    "ALTER TABLE enrollment ADD COLUMN storage_root_key BLOB;"
+    "CREATE INDEX enrollment_by_status ON enrollment (id_scope, kind, provisioning_status);"
+    "CREATE INDEX enrollment_by_updated ON enrollment (id_scope, kind, updated_ms);"
+    "ALTER TABLE registration RENAME COLUMN leaf_sha256 TO evidence_sha256;"
+    "ALTER TABLE registration ADD COLUMN authentication_key BLOB;"
+    "CREATE TABLE challenge ("
+    "  id_scope TEXT NOT NULL,"
+    "  registration_key TEXT NOT NULL,"
+    "  evidence_sha256 BLOB NOT NULL,"
+    "  key BLOB,"
+    "  issued_ms INTEGER NOT NULL,"
+    "  used_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (id_scope, registration_key, evidence_sha256)"
+    ") WITHOUT ROWID, STRICT;"
+    "CREATE INDEX challenge_by_issued ON challenge (issued_ms);",
 };
 
 /* clang-format on */
