@@ -266,6 +266,59 @@ static void test_migration(void **state)
     store_sqlite_file_close(file);
 }
 
+static err get_first_version_rows(struct store_tx *tx, void *arg)
+{
+    static uint8_t block[8192];
+    struct arena arena;
+    struct instance instance = { .id_scope = SPAN("0ne1") };
+    struct enrollment e = { .id_scope = SPAN("0ne1"),
+                            .kind = ENROLLMENT_INDIVIDUAL,
+                            .key = SPAN("d") };
+    struct registration r = { .id_scope = SPAN("0ne1"), .key = SPAN("d") };
+    struct hub hub = { .host_name = SPAN("h") };
+
+    (void)arg;
+    arena_init(&arena, block, sizeof(block));
+    TRY(store_get(tx, &KIND_INSTANCE, &instance, &arena, &instance));
+    assert_int_equal(instance.key_groups_version, 0);
+    TRY(store_get(tx, &KIND_ENROLLMENT, &e, &arena, &e));
+    assert_int_equal(e.updated_ms, 4);
+    assert_true(span_is_absent(e.endorsement_key) && span_is_absent(e.storage_root_key));
+    TRY(store_get(tx, &KIND_REGISTRATION, &r, &arena, &r));
+    assert_true(span_eq(r.evidence_sha256, SPAN("\x01\x02")));
+    assert_true(span_is_absent(r.authentication_key));
+    TRY(store_get(tx, &KIND_HUB, &hub, &arena, &hub));
+    assert_true(span_is_absent(hub.id_scope));
+    return OK;
+}
+
+/* What a berthd of the first schema wrote is read by this one. */
+static void test_a_store_of_the_first_version_is_migrated(void **state)
+{
+    static const char *const rows =
+        "INSERT INTO instance VALUES ('0ne1', 'n', 's', 1, 2);"
+        "INSERT INTO hub VALUES ('h', 'hub', 5);"
+        "INSERT INTO enrollment (id_scope, kind, key, id, attestation, x509_source, "
+        "provisioning_status, update_hub_assignment, migrate_device_data, iot_edge, "
+        "allocation_policy, created_ms, updated_ms) "
+        "VALUES ('0ne1', 1, 'd', 'D', 2, 1, 0, 1, 1, 0, 0, 3, 4);"
+        "INSERT INTO registration (id_scope, key, id, status, substatus, error_code, "
+        "enrollment_kind, attestation, leaf_sha256, created_ms, updated_ms) "
+        "VALUES ('0ne1', 'd', 'D', 2, 1, 0, 1, 2, x'0102', 5, 6);";
+    struct store_schema first = STORE_SCHEMA_SQLITE_STORE;
+    struct fixture *f = (struct fixture *)*state;
+    struct store_sqlite_file *file;
+    struct store *s;
+
+    first.version = 1;
+    assert_true(err_is_ok(store_sqlite_file_open(f->path, &first, 1, &file)));
+    assert_true(err_is_ok(store_sqlite_db_exec(store_sqlite_file_writer(file), rows)));
+    store_sqlite_file_close(file);
+    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
+    assert_true(err_is_ok(store_read(s, get_first_version_rows, NULL)));
+    store_close(s);
+}
+
 /* A killed process does not lose what the system has cached, so no scenario notices a commit that
  * is not synced: the setting itself is held here, for the store and the telemetry log alike. */
 static void test_the_writer_syncs_each_commit(void **state)
@@ -326,6 +379,7 @@ int main(void)
         IN_A_DIRECTORY(test_files_are_private),
         IN_A_DIRECTORY(test_writes_outlive_a_crash),
         IN_A_DIRECTORY(test_migration),
+        IN_A_DIRECTORY(test_a_store_of_the_first_version_is_migrated),
         IN_A_DIRECTORY(test_the_writer_syncs_each_commit),
         IN_A_DIRECTORY(test_readers_cannot_write),
         IN_A_DIRECTORY(test_statement_cache),
