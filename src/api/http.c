@@ -481,7 +481,10 @@ static int64_t surface_deadline(const struct surface *base)
     if (s->is_working) {
         return INT64_MAX;
     }
-    return s->is_streaming ? s->wake_ms : http1_conn_deadline(&s->conn);
+    if (!s->is_streaming) {
+        return http1_conn_deadline(&s->conn);
+    }
+    return s->wake_ms < s->stream.until_ms ? s->wake_ms : s->stream.until_ms;
 }
 
 static enum surface_step surface_on_deadline(struct surface *base, struct surface_io *io)
@@ -490,6 +493,10 @@ static enum surface_step surface_on_deadline(struct surface *base, struct surfac
 
     if (io->now_ms < surface_deadline(base)) {
         return SURFACE_IDLE;
+    }
+    if (s->is_streaming && io->now_ms >= s->stream.until_ms) {
+        buf_add_str(io->out, "0\r\n\r\n");
+        return SURFACE_CLOSE;
     }
     if (s->is_streaming) {
         s->heartbeat_due = true;

@@ -13,6 +13,7 @@ enum { HTTP_PATH_PARAMS = 3, HTTP_REPLY_HEADERS = 12 };
  * sent and there may be more (a signal of `wake_on`, or the heartbeat). */
 struct http_stream {
     unsigned wake_on; /* of enum bus_signal */
+    int64_t until_ms; /* then it ends, in good order: the token's expiry */
     /* Appends what there is to `body` (nothing is fine). `heartbeat`: LIMIT_STREAM_HEARTBEAT_MS
      * went by without anything. */
     err (*next)(struct http_stream *s, const struct env *env, const struct service *service,
@@ -34,6 +35,7 @@ struct http_call {
     struct access_note *note;
     struct span params[HTTP_PATH_PARAMS]; /* percent-decoded {…} parts of the path, in order */
     struct span api_version;              /* absent when not given; well-formed otherwise */
+    int64_t token_until_ms;               /* once authorized: when that ends */
     /* the reply */
     int status; /* 0: handler forgot: 500 */
     struct http1_header headers[HTTP_REPLY_HEADERS];

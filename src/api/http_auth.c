@@ -78,6 +78,7 @@ static err check_token(struct http_call *call, const struct door *door,
     if (reason == REASON_GRANTED && (effective(policy.rights) & door->right) != door->right) {
         reason = REASON_RIGHT_MISSING;
     }
+    call->token_until_ms = sas_until_ms(token, env->now_ms);
     *ret_reason = reason;
     return OK;
 }

@@ -135,7 +135,9 @@ err hub_events_open(struct http_call *call)
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);
     }
-    *s = (struct http_stream){ .wake_on = BUS_EVENTS, .next = next };
+    *s = (struct http_stream){ .wake_on = BUS_EVENTS,
+                               .until_ms = call->token_until_ms,
+                               .next = next };
     TRY(read_position(call, &s->position, &is_sound));
     if (!is_sound) {
         return http_call_refuse_with(call, REASON_FIELD_INVALID,

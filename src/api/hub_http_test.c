@@ -333,6 +333,26 @@ static void test_events_arrive_as_they_come(void **state)
     wire_connect(&w);
 }
 
+/* The token of wire_ask is good for an hour. */
+static void test_a_stream_ends_with_its_token(void **state)
+{
+    int64_t begun_ms = w.now_ms;
+
+    (void)state;
+    open_stream("/messages/events", "");
+    while (!w.is_closed && w.now_ms < begun_ms + 2 * 3600 * 1000) {
+        wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS);
+        if (!w.is_closed) {
+            assert_string_equal(take_chunk(), ":\n\n");
+        }
+    }
+    assert_int_equal(w.now_ms - begun_ms, 3600 * 1000);
+    assert_int_equal(w.out.len, 5);
+    assert_memory_equal(w.out.data, "0\r\n\r\n", 5); /* whole: there is no more of it */
+    wire_disconnect(&w);
+    wire_connect(&w);
+}
+
 static void test_where_a_stream_begins(void **state)
 {
     static const struct {
@@ -418,6 +438,7 @@ int main(void)
         TEST(test_status_is_changed_under_if_match),
         TEST(test_tokens_and_rights),
         TEST(test_events_arrive_as_they_come),
+        TEST(test_a_stream_ends_with_its_token),
         TEST(test_where_a_stream_begins),
         TEST(test_a_long_log_comes_in_pages),
         TEST(test_no_room_for_a_page_is_tried_again),

@@ -352,7 +352,6 @@ static enum surface_step finish_telemetry(struct hub_mqtt *h, struct task *t, st
     if (!err_is_ok(t->append_result)) {
         bool is_busy = err_is(t->append_result, ERR_BUSY);
         t->note.reason = is_busy ? REASON_THROTTLED : REASON_INTERNAL;
-        t->note.fault = err_name(t->append_result);
         h->state = HUB_MQTT_OVER;
         return SURFACE_CLOSE;
     }

@@ -71,7 +71,7 @@ struct task {
                        run is called */
     struct arena arena;
     struct sink_append append; /* SURFACE_APPEND: event filled by the surface, in the arena */
-    err append_result;         /* set before finish() */
+    err append_result;         /* set before finish(), and note.fault when it failed */
     void *state;               /* the surface's, in the arena */
     struct access_note note;
 };

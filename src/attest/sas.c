@@ -194,3 +194,11 @@ err sas_make(struct crypto *c, struct span resource, struct span key, struct spa
     }
     return buf_ok(out);
 }
+
+int64_t sas_until_ms(const struct sas_token *token, int64_t now_ms)
+{
+    int64_t expiry_s = token->expiry_s;
+    int64_t expiry_ms = expiry_s < INT64_MAX / 2000 ? expiry_s * 1000 : INT64_MAX / 2;
+
+    return expiry_ms > now_ms ? expiry_ms : expiry_ms + LIMIT_SAS_SKEW_MS;
+}

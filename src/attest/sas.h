@@ -35,4 +35,8 @@ bool sas_covers(const struct sas_token *token, struct span resource);
 err sas_make(struct crypto *c, struct span resource, struct span key, struct span key_name,
              int64_t expiry_s, struct buf *out);
 
+/* When what a token that was accepted at now_ms opened must end: at its expiry. A clock that is
+ * behind was allowed for at the door: such a token has what is left of the allowance. */
+int64_t sas_until_ms(const struct sas_token *token, int64_t now_ms);
+
 #endif

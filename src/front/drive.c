@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/error.h"
 #include "api/metrics.h"
 #include "front/front.h"
 
@@ -93,6 +94,9 @@ static void on_appended(struct sink_append *a, err result)
     struct front_task *t = OUTER(struct front_task, task.append, a);
 
     t->task.append_result = result;
+    if (!err_is_ok(result)) { /* the detail is this thread's */
+        t->task.note.fault = error_fault_text(&t->task.arena, result);
+    }
     front_loop_post(t->conn->loop, &t->post);
 }
 

@@ -107,16 +107,6 @@ static err covers_device(const struct login_work *w, bool *ret_covers)
     return OK;
 }
 
-/* At its expiry the session ends. A clock that is behind was allowed for at the door: such a token
- * has what is left of the allowance. */
-static int64_t session_end(const struct login_work *w)
-{
-    int64_t expiry_s = w->token.expiry_s;
-    int64_t expiry_ms = expiry_s < INT64_MAX / 2000 ? expiry_s * 1000 : INT64_MAX / 2;
-
-    return expiry_ms > w->env->now_ms ? expiry_ms : expiry_ms + LIMIT_SAS_SKEW_MS;
-}
-
 static err judge_signature(struct login_work *w, struct verdict *ret_verdict)
 {
     const struct span device_keys[SLOTS] = { w->device.primary_key, w->device.secondary_key };
@@ -137,7 +127,7 @@ static err judge_signature(struct login_work *w, struct verdict *ret_verdict)
     } else if (w->device.status == DEVICE_DISABLED) {
         *ret_verdict = VERDICT(DEVICE_DISABLED);
     } else {
-        w->until_ms = session_end(w);
+        w->until_ms = sas_until_ms(&w->token, w->env->now_ms);
     }
     return OK;
 }

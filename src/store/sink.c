@@ -25,7 +25,7 @@ static void run_batch(void *context, void *first, size_t n)
 
     for (; a != NULL; a = next) {
         next = (struct sink_append *)store_writer_next(a);
-        a->done(a, err_is_ok(e) ? OK : ERR(IO));
+        a->done(a, err_is_ok(e) ? OK : ERR(IO)); /* err_detail is the backend's */
     }
     if (err_is_ok(e)) {
         tell_listener(s);

@@ -24,7 +24,7 @@ struct sink_append {
     void *next; /* the sink's */
     struct sink_event event;
     /* Called once, on a thread of the sink's: must be quick and not block. On OK the event is
-     * durable and has its offset. ERR_IO: nothing was kept. */
+     * durable and has its offset. ERR_IO: nothing was kept; err_detail says why. */
     void (*done)(struct sink_append *a, err result);
 };
 

@@ -87,6 +87,7 @@ test('a full disk: refused with a reason, not acknowledged, and well again when 
     assert.equal(refused.status, 500);
     assert.equal(refused.body.errorCode, 500001);
     await until('the log says why', () => /disk is full/.test(b.stderr));
+    assert.match(b.stderr, /operation=telemetry .*disk is full/, 'of the telemetry, too');
     assert.equal((await b.service('GET', '/registrations/full-1?api-version=2021-10-01')).status, 200, 'reading goes on');
 
     fs.rmSync(ballast);

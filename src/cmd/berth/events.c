@@ -106,14 +106,16 @@ static err follow(struct cli *cli, const struct endpoint *hub, struct monitor *m
         if (m->is_broken) {
             return err_set(ERR_TOO_LARGE, "an event is larger than %d bytes", LINE_MAX_BYTES);
         }
-        if (err_is_ok(e) || is_over(m)) {
+        if (is_over(m)) {
             return OK;
         }
-        was_open = was_open || err_is(e, ERR_CLOSED);
-        if (!was_open || !(err_is(e, ERR_CLOSED) || err_is(e, ERR_IO))) {
+        was_open = was_open || err_is_ok(e) || err_is(e, ERR_CLOSED);
+        if (!was_open || !(err_is_ok(e) || err_is(e, ERR_CLOSED) || err_is(e, ERR_IO))) {
             return e;
         }
-        (void)fprintf(stderr, "berth: %s; trying again\n", err_detail());
+        if (!err_is_ok(e)) { /* otherwise the token has expired: on with the next */
+            (void)fprintf(stderr, "berth: %s; trying again\n", err_detail());
+        }
         m->sse.line.len = m->sse.data.len = 0;
         m->sse.has_data = false;
         sleep_ms(RETRY_MS);

@@ -91,6 +91,9 @@ err berth_file_write(const char *path, struct span text, unsigned mode, bool for
         return fail("write", path);
     }
     e = write_all(fd, text, path);
+    if (err_is_ok(e) && fsync(fd) != 0) {
+        e = fail("write", path);
+    }
     if (close(fd) != 0 && err_is_ok(e)) {
         e = fail("write", path);
     }
