@@ -17,14 +17,12 @@ struct crypto {
     OSSL_PROVIDER *whole;
     EVP_MD *sha256;
     EVP_MD_CTX *digest;
-    EVP_MAC_CTX *hmac;    /* never keyed: to be copied */
     X509_STORE_CTX *path; /* used again for each path check */
 };
 
 AUTO_DEFINE(bio, BIO *, BIO_free_all)
 AUTO_DEFINE(evp_pkey, EVP_PKEY *, EVP_PKEY_free)
 AUTO_DEFINE(evp_pkey_ctx, EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
-AUTO_DEFINE(evp_mac_ctx, EVP_MAC_CTX *, EVP_MAC_CTX_free)
 AUTO_DEFINE(x509, X509 *, X509_free)
 
 /* The context with decoders of every kind. */

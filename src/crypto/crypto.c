@@ -1,14 +1,13 @@
 /* crypto/crypto.c: library contexts, and the few primitives that the rest of berthd asks for
- * directly. What is computed for every request (digest, MAC) has its algorithm fetched once. */
+ * directly. The digest, computed for every request, has its algorithm fetched once; what is made of
+ * it is hmac.c's. */
 #include "crypto/crypto.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/params.h>
 
 #include "crypto/context.h"
 #include "crypto/provider.h"
@@ -45,26 +44,12 @@ static bool load_provider(struct crypto *c, enum crypto_profile profile)
     return c->provider != NULL;
 }
 
-static bool make_hmac(struct crypto *c)
-{
-    char digest[] = "SHA2-256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_MAC *mac = EVP_MAC_fetch(c->lib, "HMAC", NULL);
-
-    c->hmac = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
-    EVP_MAC_free(mac);
-    return c->hmac != NULL && EVP_MAC_CTX_set_params(c->hmac, params) == 1;
-}
-
 static bool fetch_all(struct crypto *c)
 {
     c->sha256 = EVP_MD_fetch(c->lib, "SHA2-256", NULL);
     c->digest = EVP_MD_CTX_new();
     c->path = X509_STORE_CTX_new_ex(c->lib, NULL);
-    return c->sha256 != NULL && c->digest != NULL && c->path != NULL && make_hmac(c);
+    return c->sha256 != NULL && c->digest != NULL && c->path != NULL;
 }
 
 err crypto_new(enum crypto_profile profile, struct crypto **ret_crypto)
@@ -88,7 +73,6 @@ void crypto_free(struct crypto *c)
         return;
     }
     X509_STORE_CTX_free(c->path);
-    EVP_MAC_CTX_free(c->hmac);
     EVP_MD_CTX_free(c->digest);
     EVP_MD_free(c->sha256);
     if (c->provider != NULL) {
@@ -122,25 +106,6 @@ err crypto_sha256(struct crypto *c, struct span bytes, uint8_t ret_digest[CRYPTO
         return crypto_fail("SHA-256");
     }
     memcpy(ret_digest, digest, sizeof(digest));
-    return OK;
-}
-
-/* A copy for each use, so that no key stays behind. */
-err crypto_hmac_sha256(struct crypto *c, struct span key, struct span message,
-                       uint8_t ret_mac[CRYPTO_SHA256_LEN])
-{
-    /* To EVP_MAC_init no key means the one before. */
-    const uint8_t *key_data = key.len > 0 ? key.data : (const uint8_t *)"";
-    AUTO(evp_mac_ctx) EVP_MAC_CTX *hmac = EVP_MAC_CTX_dup(c->hmac);
-    uint8_t mac[CRYPTO_SHA256_LEN];
-    size_t len = 0;
-
-    if (hmac == NULL || EVP_MAC_init(hmac, key_data, key.len, NULL) != 1 ||
-        EVP_MAC_update(hmac, message.data, message.len) != 1 ||
-        EVP_MAC_final(hmac, mac, &len, sizeof(mac)) != 1 || len != sizeof(mac)) {
-        return crypto_fail("HMAC-SHA-256");
-    }
-    memcpy(ret_mac, mac, sizeof(mac));
     return OK;
 }
 

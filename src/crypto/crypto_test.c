@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 
 #include "crypto/crypto.h"
+#include "crypto/hmac.h"
 #include "util/hex.h"
 
 static const enum crypto_profile profiles[] = { CRYPTO_SERVING, CRYPTO_FULL };
@@ -46,7 +47,11 @@ struct hmac_case {
     const char *mac;
 };
 
-/* RFC 4231, and no key at all; the first once more behind a longer key. */
+#define AA10 "\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa"
+#define AA60 AA10 AA10 AA10 AA10 AA10 AA10
+
+/* RFC 4231, with a key longer than a block too; no key at all; one once more behind a longer key.
+ */
 static const struct hmac_case hmac_cases[] = {
     { { (const uint8_t *)"\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
                          "\x0b\x0b",
@@ -56,6 +61,9 @@ static const struct hmac_case hmac_cases[] = {
     { { (const uint8_t *)"Jefe", 4 },
       { (const uint8_t *)"what do ya want for nothing?", 28 },
       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
+    { { (const uint8_t *)AA60 AA60 AA10 "\xaa", 131 },
+      { (const uint8_t *)"Test Using Larger Than Block-Size Key - Hash Key First", 54 },
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
     { { NULL, 0 },
       { NULL, 0 },
       "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad" },
@@ -80,6 +88,31 @@ static void hmac_sha256(void **state)
             assert_hex(mac, sizeof(mac), t->mac);
         }
     }
+}
+
+/* A key made ready serves again and again, and beside others. */
+static void hmac_of_a_ready_key(void **state)
+{
+    enum { N = sizeof(hmac_cases) / sizeof(hmac_cases[0]) };
+    AUTO(crypto) struct crypto *c = NULL;
+    struct crypto_hmac *ready[N];
+    uint8_t mac[CRYPTO_SHA256_LEN];
+
+    (void)state;
+    assert_true(err_is_ok(crypto_new(CRYPTO_SERVING, &c)));
+    for (size_t i = 0; i < N; i++) {
+        assert_true(err_is_ok(crypto_hmac_new(c, hmac_cases[i].key, &ready[i])));
+    }
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < N; i++) {
+            assert_true(err_is_ok(crypto_hmac_of(c, ready[i], hmac_cases[i].message, mac)));
+            assert_hex(mac, sizeof(mac), hmac_cases[i].mac);
+        }
+    }
+    for (size_t i = 0; i < N; i++) {
+        crypto_hmac_free(ready[i]);
+    }
+    crypto_hmac_free(NULL);
 }
 
 static void equal(void **state)
@@ -132,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256),
         cmocka_unit_test(hmac_sha256),
+        cmocka_unit_test(hmac_of_a_ready_key),
         cmocka_unit_test(equal),
         cmocka_unit_test(wipe_and_random),
         cmocka_unit_test(failure_takes_the_oldest_error),
