@@ -66,7 +66,19 @@ static err decode_signature(struct arena *arena, struct span sig, struct span *r
     return arena_buf_end(arena, &out, ret_bytes);
 }
 
-/* "sb://host:5671/a/b/?x" is host/a/b, in place. */
+/* Up to a query that was percent-encoded with the rest. Any other '?' is part of a name: a device
+ * ID may have one. */
+static struct span without_query(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (span_starts_with(span_from(text, i), SPAN("/?api-version="))) {
+            return span_first(text, i);
+        }
+    }
+    return text;
+}
+
+/* "sb://host:5671/a/b/" is host/a/b, in place. */
 static struct span strip_resource(struct span text, uint8_t *writable)
 {
     struct span rest;
@@ -82,7 +94,7 @@ static struct span strip_resource(struct span text, uint8_t *writable)
             break;
         }
     }
-    text = span_first(text, span_find(text, '?'));
+    text = without_query(text);
     host_len = span_find(text, '/');
     rest = span_from(text, host_len);
     port_at = span_find(span_first(text, host_len), ':');
@@ -121,7 +133,7 @@ err sas_parse(struct span text, struct arena *arena, struct sas_token *ret_token
     TRY(arena_buf_end(arena, &out, &token.signed_text));
     token.resource_text = span_first(token.signed_text, f.sr.len);
     token.expiry_text = span_from(token.signed_text, f.sr.len + 1);
-    TRY(decode_percent(arena, f.sr, &decoded));
+    TRY(decode_percent(arena, span_first(f.sr, span_find(f.sr, '?')), &decoded));
     token.resource = strip_resource(decoded, (uint8_t *)decoded.data);
     TRY(decode_signature(arena, f.sig, &token.signature));
     if (!span_is_absent(f.skn)) {

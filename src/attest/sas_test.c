@@ -221,6 +221,14 @@ static void test_coverage(void **state)
         { "amqps://host:5671/devices/d", "host/devices/d", true },
         { "host%2Fdevices%2Fd%2F%3Fapi-version%3D2020-03-13", "host/devices/d", true },
         { "host/devices/d/?api-version=2020-03-13", "host/devices/d", true },
+        { "host%2Fdevices%2Fd%2F?api-version=2020-03-13", "host/devices/d", true },
+        { "host/devices/d?api-version=2020-03-13", "host/devices/d", true },
+        { "host/devices/d%3Fx", "host/devices/d?x", true }, /* a device ID may have these */
+        { "host%2Fdevices%2Fd%3Fx", "host/devices/d?x", true },
+        { "host%2Fdevices%2F%3Fx%23y%3Fapi-version", "host/devices/?x#y?api-version", true },
+        { "host%2Fdevices%2Fd%3Fx", "host/devices/d", false },
+        { "host%2Fdevices%2Fd%3Fx?y", "host/devices/d?x", true },
+        { "host/devices/d?x", "host/devices/d?x", false }, /* a query, as far as one can tell */
         { "%2F", "host", false },
         { "https://", "host", false },
     };
