@@ -9,6 +9,7 @@
 #include "core/decision.h"
 #include "core/reading.h"
 #include "core/registration.h"
+#include "model/limits.h"
 #include "store/decision.h"
 #include "util/base64.h"
 #include "util/hex.h"
@@ -31,6 +32,7 @@ struct registering {
     struct verdict verdict;
     struct registration registration;
     bool is_rekeyed;
+    bool is_outdated; /* nothing was written: what was read has changed since */
 };
 
 static bool is_disabled(struct verdict v)
@@ -176,6 +178,19 @@ static bool is_overtaken(const struct registering *g, const struct registration 
            (exists && !span_eq(now->operation_id, seen->registration.operation_id));
 }
 
+/* Has the enrollment that decided been changed or deleted since? Deleting an instance deletes its
+ * enrollments. */
+static err is_outdated(const struct registering *g, struct store_tx *tx, bool *ret_is)
+{
+    const struct enrollment *seen = &g->reading->found.enrollment;
+    struct enrollment now = *seen;
+    bool exists;
+
+    TRY(store_find(tx, &KIND_ENROLLMENT, seen, g->env->arena, &now, &exists));
+    *ret_is = !exists || !span_eq(now.etag, seen->etag);
+    return OK;
+}
+
 static err commit(struct store_tx *tx, void *arg)
 {
     struct registering *g = arg;
@@ -188,6 +203,10 @@ static err commit(struct store_tx *tx, void *arg)
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
     g->is_rekeyed = false;
+    TRY(is_outdated(g, tx, &g->is_outdated));
+    if (g->is_outdated) {
+        return OK;
+    }
     TRY(store_find(tx, &KIND_REGISTRATION, &was, g->env->arena, &was, &existed));
     if (is_overtaken(g, &was, existed)) {
         g->verdict = VERDICT(REGISTRATION_CONFLICT);
@@ -251,25 +270,46 @@ static err refuse(const struct env *env, const struct decision *d, struct verdic
     return OK;
 }
 
+/* Reads, judges and writes once. What is refused is not written yet: g->verdict. */
+static err try_register(struct registering *g, struct core_reading *reading)
+{
+    TRY(core_reading_run(g->env, g->claim, reading));
+    TRY(describe(g->env, g->claim, reading, &g->decision));
+    g->verdict = reading->found.verdict;
+    g->is_outdated = false;
+    if (!verdict_is_granted(g->verdict) && !is_disabled(g->verdict)) {
+        return OK;
+    }
+    TRY(genuine_evidence(g->env, g->claim, &reading->found, &g->evidence_sha256));
+    TRY(make_names(g->env, g->evidence_sha256, &g->names));
+    g->arena_mark = g->env->arena->used;
+    return store_write(g->env->store, commit, g);
+}
+
 err core_register(const struct env *env, const struct claim *claim, placement_fn place,
                   struct core_outcome *ret_outcome)
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
     struct registering g = { .env = env, .claim = claim, .place = place, .reading = reading };
+    size_t mark = env->arena->used;
+    int tries = 0;
 
     assert(claim->operation == OPERATION_REGISTER);
     if (reading == NULL) {
         return ERR(NOMEM);
     }
-    TRY(core_reading_run(env, claim, reading));
-    TRY(describe(env, claim, reading, &g.decision));
-    if (!verdict_is_granted(reading->found.verdict) && !is_disabled(reading->found.verdict)) {
-        return refuse(env, &g.decision, reading->found.verdict, ret_outcome);
+    do {
+        env->arena->used = mark;
+        TRY(try_register(&g, reading));
+    } while (g.is_outdated && ++tries < LIMIT_DECISION_TRIES);
+    if (g.is_outdated) {
+        g.verdict = VERDICT(REGISTRATION_CONFLICT);
+        g.decision.reason = g.verdict.reason;
     }
-    TRY(genuine_evidence(env, claim, &reading->found, &g.evidence_sha256));
-    TRY(make_names(env, g.evidence_sha256, &g.names));
-    g.arena_mark = env->arena->used;
-    TRY(store_write(env->store, commit, &g));
+    if (g.is_outdated ||
+        (!verdict_is_granted(reading->found.verdict) && !is_disabled(reading->found.verdict))) {
+        return refuse(env, &g.decision, g.verdict, ret_outcome);
+    }
     *ret_outcome = (struct core_outcome){
         .verdict = g.verdict,
         .has_registration = g.verdict.reason != REASON_REGISTRATION_CONFLICT,
@@ -325,45 +365,77 @@ static err judge_evidence(const struct env *env, const struct claim *claim,
     return OK;
 }
 
-/* Reference dps-device-api.md 2: an operation is its registration's latest, or unknown. */
+/* Without a registration: might this device register? */
+static err judge_unregistered(const struct env *env, const struct claim *claim,
+                              struct verdict *ret_verdict)
+{
+    struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
+
+    if (reading == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(core_reading_run(env, claim, reading));
+    *ret_verdict = is_disabled(reading->found.verdict) ? VERDICT(GRANTED) : reading->found.verdict;
+    return OK;
+}
+
+/* Reference dps-device-api.md 2: an operation is its registration's latest, or unknown.
+ * *ret_is_early: refused before looking for a registration. */
 static err judge_poll(const struct env *env, const struct claim *claim,
                       const struct core_reading *reading, bool has_scope,
-                      struct verdict *ret_verdict)
+                      struct verdict *ret_verdict, bool *ret_is_early)
 {
-    *ret_verdict = VERDICT(GRANTED);
+    *ret_is_early = true;
     if (!model_is_registration_id(claim->registration_id)) {
         *ret_verdict = VERDICT(REGISTRATION_ID_INVALID);
-    } else if (claim->n_chain == 0 && span_is_empty(claim->token)) {
+        return OK;
+    }
+    if (claim->n_chain == 0 && span_is_empty(claim->token)) {
         *ret_verdict = VERDICT(CLIENT_CERTIFICATE_MISSING);
-    } else if (!has_scope) {
+        return OK;
+    }
+    if (!has_scope) {
         *ret_verdict = VERDICT(SCOPE_UNKNOWN);
-    } else if (!reading->has_registration) {
+        return OK;
+    }
+    *ret_is_early = false;
+    TRY(reading->has_registration ? judge_evidence(env, claim, reading, ret_verdict)
+                                  : judge_unregistered(env, claim, ret_verdict));
+    if (verdict_is_granted(*ret_verdict) &&
+        !(reading->has_registration &&
+          span_eq(claim->operation_id, reading->registration.operation_id))) {
         *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
-    } else {
-        TRY(judge_evidence(env, claim, reading, ret_verdict));
-        if (verdict_is_granted(*ret_verdict) &&
-            !span_eq(claim->operation_id, reading->registration.operation_id)) {
-            *ret_verdict = VERDICT(OPERATION_NOT_FOUND);
-        }
     }
     return OK;
+}
+
+/* A stranger must not learn from the refusal of a poll whether an ID is registered, nor how: only
+ * what the device alone can bring about is told apart. */
+static struct verdict as_told(const struct claim *claim, struct verdict v)
+{
+    if (verdict_is_granted(v) || v.reason == REASON_OPERATION_NOT_FOUND ||
+        v.reason == REASON_TOKEN_EXPIRED) {
+        return v;
+    }
+    return claim->n_chain > 0 ? VERDICT(CERTIFICATE_MISMATCH) : VERDICT(TOKEN_BAD_SIGNATURE);
 }
 
 err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome)
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
     struct verdict verdict;
-    bool has_scope;
+    bool has_scope, is_early;
 
     assert(claim->operation == OPERATION_STATUS);
     if (reading == NULL) {
         return ERR(NOMEM);
     }
     TRY(core_reading_registration(env, claim, reading, &has_scope));
-    TRY(judge_poll(env, claim, reading, has_scope, &verdict));
+    TRY(judge_poll(env, claim, reading, has_scope, &verdict, &is_early));
     if (!verdict_is_granted(verdict)) {
         TRY(core_refuse(env, claim, verdict));
-        *ret_outcome = (struct core_outcome){ .verdict = verdict };
+        *ret_outcome =
+            (struct core_outcome){ .verdict = is_early ? verdict : as_told(claim, verdict) };
         return OK;
     }
     *ret_outcome = (struct core_outcome){ .verdict = verdict,

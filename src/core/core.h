@@ -15,17 +15,20 @@ struct core_outcome {
 };
 
 /* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision
- * record in one transaction, and returns once that is durable. Granted: registration.operation_id
- * is the operation to poll and .status is what the poll will find (ASSIGNED or FAILED); what is
- * answered now is "assigning". ENROLLMENT_DISABLED: the registration is stored as DISABLED and
- * given back. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full),
- * ERR_IO. */
+ * record in one transaction, and returns once that is durable. An enrollment that is changed or
+ * deleted between the look at it and that transaction is looked at again. Granted:
+ * registration.operation_id is the operation to poll and .status is what the poll will find
+ * (ASSIGNED or FAILED); what is answered now is "assigning". ENROLLMENT_DISABLED: the registration
+ * is stored as DISABLED and given back. Any other refusal leaves a decision record only. Faults:
+ * ERR_BUSY (queue full), ERR_IO. */
 err core_register(const struct env *env, const struct claim *claim, placement_fn place,
                   struct core_outcome *ret_outcome);
 
 /* Polls an operation (OPERATION_STATUS). Only the evidence that registered may poll: a leaf is
  * compared with the one stored, no path is checked again; a token is judged again by the enrollment
- * that decided. */
+ * that decided. Without a registration the claim is attested as for a lookup: OPERATION_NOT_FOUND
+ * is for who is genuine. All others are told the same, whether or not the ID is registered and by
+ * whatever evidence; the decision record knows more. */
 err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
 
 /* Status lookup (OPERATION_LOOKUP): attests as register does, changes nothing but the decision

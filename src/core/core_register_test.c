@@ -351,6 +351,12 @@ static void polls(void **state)
 
     (void)state;
     group_with(1, 1);
+    /* Nothing is registered: the genuine device learns that, a stranger the same as later. */
+    o = ask(&leaf, "dev", OPERATION_STATUS, SPAN("5.x"));
+    assert_reason(OPERATION_NOT_FOUND, o.verdict);
+    o = ask(&stranger, "dev", OPERATION_STATUS, SPAN("5.x"));
+    assert_reason(CERTIFICATE_MISMATCH, o.verdict);
+    assert_span("issuer-unknown", fixture_decision(&f).reason);
     old_operation = register_with(&leaf).registration.operation_id;
     operation = register_with(&leaf).registration.operation_id;
     o = ask(&leaf, "DEV", OPERATION_STATUS, operation);
@@ -364,7 +370,8 @@ static void polls(void **state)
     o = ask(&leaf, "dev", OPERATION_STATUS, SPAN_NONE);
     assert_reason(OPERATION_NOT_FOUND, o.verdict);
     o = ask(&leaf, "dev2", OPERATION_STATUS, operation);
-    assert_reason(OPERATION_NOT_FOUND, o.verdict);
+    assert_reason(CERTIFICATE_MISMATCH, o.verdict);
+    assert_span("common-name-mismatch", fixture_decision(&f).reason);
     /* Another leaf, even one that could register. */
     o = ask(&leaf2, "dev", OPERATION_STATUS, operation);
     assert_reason(CERTIFICATE_MISMATCH, o.verdict);
@@ -447,6 +454,84 @@ static void of_two_at_once_the_later_is_refused(void **state)
         assert_true(span_eq(overtaker.registration.operation_id, r.operation_id));
     }
     assert_reason(GRANTED, register_with(&leaf).verdict);
+}
+
+/* ---- an enrollment that changes between the look at it and the writing ---- */
+
+static int changes_left; /* how many registers' writings are forestalled, one after another */
+static enum provisioning_status changed_to;
+static bool is_deleted;
+
+static void change_enrollment(void)
+{
+    static uint8_t block[1024 * 1024];
+    struct core_match any = { .is_given = true, .is_any = true };
+    struct core_enrollment_put how = { .match = any };
+    struct enrollment e;
+    struct arena arena;
+    struct env env;
+    struct verdict v;
+
+    arena_init(&arena, block, sizeof block);
+    env = fixture_env(&f, &arena);
+    assert_ok(core_enrollment_get(&env, f.scope, ENROLLMENT_GROUP, SPAN("g"), &e, &v));
+    assert_reason(GRANTED, v);
+    e.provisioning_status = changed_to;
+    if (is_deleted) {
+        assert_ok(core_enrollment_delete(&env, f.scope, ENROLLMENT_GROUP, e.id, &any, &v));
+    } else {
+        assert_ok(core_enrollment_put(&env, &how, &e, &v));
+    }
+    assert_reason(GRANTED, v);
+    fixture_interlude = --changes_left > 0 ? change_enrollment : NULL;
+}
+
+static struct core_outcome register_while_it_changes(int n, enum provisioning_status status,
+                                                     bool is_to_go)
+{
+    struct claim claim = fixture_claim(&f, "dev", OPERATION_REGISTER, &leaf.cert, 1);
+    struct core_outcome o;
+
+    fixture_next(&f);
+    changes_left = n;
+    changed_to = status;
+    is_deleted = is_to_go;
+    fixture_interlude = change_enrollment;
+    assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+    fixture_interlude = NULL;
+    return o;
+}
+
+static void a_changed_enrollment_is_looked_at_again(void **state)
+{
+    struct core_outcome o;
+    struct registration r;
+    struct verdict v;
+
+    (void)state;
+    group_with(1, 1);
+    fixture_placements = 0;
+    o = register_while_it_changes(1, PROVISIONING_DISABLED, false);
+    assert_reason(ENROLLMENT_DISABLED, o.verdict);
+    assert_int_equal(fixture_placements, 0);
+    assert_span("enrollment-disabled", fixture_decision(&f).reason);
+
+    group_with(1, 1);
+    o = register_while_it_changes(LIMIT_DECISION_TRIES - 1, PROVISIONING_ENABLED, false);
+    assert_reason(GRANTED, o.verdict);
+    assert_int_equal(fixture_placements, 1);
+
+    o = register_while_it_changes(LIMIT_DECISION_TRIES, PROVISIONING_ENABLED, false);
+    assert_reason(REGISTRATION_CONFLICT, o.verdict);
+    assert_false(o.has_registration);
+    assert_int_equal(fixture_placements, 1);
+    assert_span("registration-conflict", fixture_decision(&f).reason);
+
+    o = register_while_it_changes(1, PROVISIONING_ENABLED, true);
+    assert_reason(ISSUER_UNKNOWN, o.verdict);
+    assert_int_equal(fixture_placements, 1);
+    assert_ok(core_registration_get(&f.env, f.scope, SPAN("dev"), &r, &v));
+    assert_reason(GRANTED, v); /* as it was before */
 }
 
 static err break_down(const struct env *env, struct store_tx *tx, const struct placement *p,
@@ -544,6 +629,7 @@ int main(void)
         CASE(polls),
         CASE(lookups),
         CASE(of_two_at_once_the_later_is_refused),
+        CASE(a_changed_enrollment_is_looked_at_again),
         CASE(a_fault_of_the_hub_undoes_everything),
         CASE(every_cap_of_memory),
         CASE(old_decisions_are_dropped),

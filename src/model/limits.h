@@ -91,7 +91,8 @@ enum {
 enum {
     LIMIT_HANDSHAKES_IN_FLIGHT = 256, /* a loop; the rest waits in the accept queue */
     LIMIT_LISTEN_BACKLOG = 4096,
-    LIMIT_WORK_QUEUE = 4096, /* requests waiting for a worker */
+    LIMIT_DECISION_TRIES = 4, /* of one register whose enrollment changes under it */
+    LIMIT_WORK_QUEUE = 4096,  /* requests waiting for a worker */
     LIMIT_WRITE_QUEUE = 8192,
     LIMIT_WRITE_BATCH = 512, /* transactions committed together */
     LIMIT_APPEND_QUEUE = 16384,

@@ -191,6 +191,10 @@ test('a device may not poll or fake the operation of another', async () => {
   const odd = await b.request('GET', `/${b.dev.idScope}/registrations/victim/operations/4.0000000000000000.no?api-version=2019-03-31`, { device: d });
   assert.equal(odd.status, 404);
   assert.equal(odd.json.errorCode, 404203);
+  // Nor does it learn from the answer whether an ID is registered.
+  const unknown = await b.request('GET', `/${b.dev.idScope}/registrations/nobody/operations/${first.json.operationId}?api-version=2019-03-31`, { device: other });
+  const told = ({ status, json: { errorCode, message } }) => ({ status, errorCode, message });
+  assert.deepEqual(told(unknown), told(poll));
 });
 
 test('a CA in use is not deleted, unless forced', async () => {
