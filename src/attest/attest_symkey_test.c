@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "attest/attest.h"
+#include "attest/key_group.h"
 #include "attest/sas.h"
 #include "model/limits.h"
 #include "util/base64.h"
@@ -92,6 +93,21 @@ static struct attest_judgement judge(const struct claim *c, const struct enrollm
     return j;
 }
 
+/* What a search would find by keys made ready. */
+static bool has_signed(const struct claim *c, const struct enrollment *e)
+{
+    struct attest_key_group g;
+    struct attest_key_trial trial;
+    bool has;
+
+    assert_ok(attest_key_trial_init(&env, c, &trial));
+    assert_ok(attest_key_group_init(crypto, e, &g));
+    assert_ok(attest_key_group_has_signed(crypto, &g, &trial, &has));
+    attest_key_group_done(&g);
+    assert_null(g.keys[SLOT_PRIMARY]);
+    return has;
+}
+
 /* A token by `key` for the ID's registration. */
 static struct span make_token(const char *resource, struct span key, const char *skn, int64_t se)
 {
@@ -145,6 +161,8 @@ static void every_spelling(void **state)
             assert_int_equal(k % 2, attest_identity_proving_slot(&j.identity));
             assert_true(span_eq(key_of(DEVICE_KEY), attest_identity_key(&j.identity, k % 2)));
             assert_true(span_is_absent(attest_identity_evidence(&j.identity)));
+            assert_true(enrollments[k].kind == ENROLLMENT_INDIVIDUAL ||
+                        has_signed(&c, &enrollments[k]));
         }
     }
 }
@@ -169,7 +187,7 @@ static void refusals(void **state)
         { make_token(RAW_SR "/more", device_key, NULL, EXPIRY_S), 0, REASON_TOKEN_SCOPE },
         { make_token("0ne00222222/registrations/" ID, device_key, NULL, EXPIRY_S), 0,
           REASON_TOKEN_SCOPE },
-        { make_token(RAW_SR, device_key, NULL, EXPIRY_S), 60, REASON_GRANTED }, /* skew */
+        { make_token(RAW_SR, device_key, NULL, EXPIRY_S), 300, REASON_GRANTED }, /* skew */
         { make_token(RAW_SR, device_key, NULL, EXPIRY_S), 301, REASON_TOKEN_EXPIRED },
         { make_token(RAW_SR, other_key, NULL, EXPIRY_S), 301, REASON_TOKEN_BAD_SIGNATURE },
     };
@@ -186,6 +204,10 @@ static void refusals(void **state)
         assert_int_equal(cases[i].expected == REASON_GRANTED ||
                              cases[i].expected == REASON_TOKEN_EXPIRED,
                          j.is_match);
+        if (cases[i].expected == REASON_GRANTED || cases[i].expected == REASON_TOKEN_EXPIRED ||
+            cases[i].expected == REASON_TOKEN_BAD_SIGNATURE) {
+            assert_int_equal(j.is_match, has_signed(&c, &e));
+        }
     }
 }
 
@@ -216,6 +238,7 @@ static void case_of_the_id(void **state)
                   make_token(cases[i].resource, span_of(key, sizeof key), NULL, EXPIRY_S));
         j = judge(&c, &e);
         assert_outcome(cases[i].expected, j.verdict);
+        assert_int_equal(verdict_is_granted(j.verdict), has_signed(&c, &e));
         if (verdict_is_granted(j.verdict)) {
             assert_true(
                 span_eq(span_of(key, sizeof key), attest_identity_key(&j.identity, SLOT_PRIMARY)));

@@ -2,6 +2,7 @@
  * told, who may poll, and what the operator's side does with keys. */
 #include "attest/sas.h"
 #include "core/fixture.h"
+#include "core/instance.h"
 
 static struct fixture f;
 #define KEY_A SPAN("aaaaaaaaaaaaaaaa")
@@ -145,6 +146,184 @@ static void one_of_many_groups(void **state)
     assert_false(fixture_has(fixture_decision(&f).considered, "\"g28\""));
 }
 
+static void put_groups(int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char id[16], key[17];
+
+        (void)snprintf(id, sizeof id, "g%03d", i);
+        (void)snprintf(key, sizeof key, "key %012d", i);
+        put_group(id, span_str(key), span_str(key));
+    }
+}
+
+static void assert_group_of(const char *device, int key, int group)
+{
+    char text[17], expected[16];
+
+    (void)snprintf(text, sizeof text, "key %012d", key);
+    (void)snprintf(expected, sizeof expected, "\"g%03d\"", group);
+    assert_reason(GRANTED, register_by(device, derive(span_str(text), device)).verdict);
+    assert_true(fixture_has(fixture_decision(&f).enrollment, expected));
+    arena_reset(&f.arena);
+}
+
+/* Keys made ready, some of them, or none: the same decisions. */
+static void as_many_groups_as_are_kept_and_more(void **state)
+{
+    const int counts[] = { 1, FIXTURE_KEY_GROUPS / 2 - 1, FIXTURE_KEY_GROUPS / 2,
+                           FIXTURE_KEY_GROUPS / 2 + 1, FIXTURE_KEY_GROUPS / 2 + 9 };
+    int n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        put_groups(n, counts[i]);
+        n = counts[i];
+        for (int k = 0; k < 2; k++) {
+            struct core_key_groups *kept = f.key_groups;
+            char tried[32];
+
+            (void)snprintf(tried, sizeof tried, "tried: %d;", n);
+            f.key_groups = k == 0 ? kept : NULL;
+            assert_group_of("dev", n - 1, n - 1);
+            assert_group_of("dev2", n - 1, n - 1); /* the latest */
+            assert_group_of("dev3", 0, 0);
+            assert_group_of("dev", n - 1, n - 1); /* the one that registered it */
+            assert_group_of("Dev4", n / 2, n / 2);
+            assert_reason(TOKEN_BAD_SIGNATURE, register_by("dev", derive(KEY_A, "dev")).verdict);
+            assert_true(fixture_has(fixture_decision(&f).considered, tried));
+            f.key_groups = kept;
+        }
+    }
+}
+
+/* Whatever changes, what is kept of it is never used again: for each change, before and after. */
+static void what_is_kept_follows_the_store(void **state)
+{
+    struct core_match any = { .is_given = true, .is_any = true };
+    struct enrollment e = by_key(ENROLLMENT_GROUP, "g001", KEY_A, KEY_B);
+    struct node ca = fixture_ca(&f, "Root", NULL);
+    struct verdict v;
+
+    (void)state;
+    put_groups(0, 3);
+    assert_group_of("dev", 1, 1);
+    assert_reason(GRANTED, fixture_put(&f, &e)); /* other keys */
+    assert_reason(TOKEN_BAD_SIGNATURE,
+                  register_by("dev", derive(SPAN("key 000000000001"), "dev")).verdict);
+    assert_reason(GRANTED, register_by("dev", derive(KEY_B, "dev")).verdict);
+
+    e.provisioning_status = PROVISIONING_DISABLED; /* the row decides, not what is kept */
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_reason(ENROLLMENT_DISABLED, register_by("dev", derive(KEY_B, "dev")).verdict);
+    e.provisioning_status = PROVISIONING_ENABLED;
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_reason(GRANTED, register_by("dev", derive(KEY_B, "dev")).verdict);
+
+    assert_ok(core_enrollment_delete(&f.env, f.scope, ENROLLMENT_GROUP, SPAN("g001"), &any, &v));
+    assert_reason(TOKEN_BAD_SIGNATURE, register_by("dev", derive(KEY_B, "dev")).verdict);
+    assert_true(fixture_has(fixture_decision(&f).considered, "tried: 2;"));
+    assert_reason(GRANTED, fixture_put(&f, &e)); /* there again */
+    assert_reason(GRANTED, register_by("dev", derive(KEY_B, "dev")).verdict);
+
+    fixture_group(&f, "g001", &ca, PROVISIONING_ENABLED); /* to another attestation */
+    assert_reason(TOKEN_BAD_SIGNATURE, register_by("dev", derive(KEY_B, "dev")).verdict);
+    assert_reason(GRANTED, fixture_put(&f, &e)); /* and back */
+    assert_reason(GRANTED, register_by("dev", derive(KEY_B, "dev")).verdict);
+    fixture_free(&ca);
+}
+
+static int64_t version(void)
+{
+    struct instance instance;
+    bool is_found;
+
+    assert_ok(core_instance_find(&f.env, f.scope, &instance, &is_found));
+    assert_true(is_found);
+    return instance.key_groups_version;
+}
+
+static void only_changed_keys_make_a_new_version(void **state)
+{
+    struct enrollment e = by_key(ENROLLMENT_GROUP, "keys", KEY_A, KEY_B);
+    struct enrollment individual = by_key(ENROLLMENT_INDIVIDUAL, "dev", KEY_A, KEY_B);
+    int64_t was = version();
+
+    (void)state;
+    assert_reason(GRANTED, fixture_put(&f, &individual));
+    assert_int_equal(was, version());
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_int_equal(was + 1, version());
+    e.provisioning_status = PROVISIONING_DISABLED;
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_int_equal(was + 1, version());
+    e.secondary_key = KEY_C;
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_int_equal(was + 2, version());
+}
+
+/* More scopes than are kept, in turn: each has its own keys, which are strangers' in the next. */
+static void scopes_take_turns(void **state)
+{
+    enum { SCOPES = LIMIT_KEY_SCOPES + 2 };
+    char names[SCOPES][16];
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < SCOPES; i++) {
+            char key[17], other[17];
+
+            (void)snprintf(names[i], sizeof names[i], "0ne1%07d", i);
+            (void)snprintf(key, sizeof key, "key %012d", i);
+            (void)snprintf(other, sizeof other, "key %012d", i + 1);
+            f.scope = span_str(names[i]);
+            if (round == 0) {
+                assert_ok(store_write(f.store, fixture_put_rows, &f));
+                put_group("keys", span_str(key), span_str(key));
+            }
+            assert_reason(GRANTED, register_by("dev", derive(span_str(key), "dev")).verdict);
+            assert_reason(TOKEN_BAD_SIGNATURE,
+                          register_by("dev", derive(span_str(other), "dev")).verdict);
+            arena_reset(&f.arena);
+        }
+    }
+}
+
+/* A disabled group's devices cannot pass by another with its key. */
+static void no_two_groups_have_a_key_in_common(void **state)
+{
+    struct enrollment e = by_key(ENROLLMENT_GROUP, "other", KEY_C, KEY_B);
+    struct enrollment individual = by_key(ENROLLMENT_INDIVIDUAL, "dev", KEY_A, KEY_B);
+    struct span long_key = SPAN("aaaaaaaaaaaaaaaa\0\0");
+    struct span scope = f.scope;
+    struct verdict v;
+
+    (void)state;
+    put_groups(0, 10);
+    put_group("Keys", KEY_A, KEY_B);
+    v = fixture_put(&f, &e);
+    assert_reason(KEY_IN_USE, v);
+    assert_span("symmetricKey.secondaryKey is a key of enrollment group Keys.", v.detail);
+    e.primary_key = KEY_B; /* in the other slot */
+    assert_reason(KEY_IN_USE, fixture_put(&f, &e));
+    e.primary_key = long_key; /* signs alike */
+    e.secondary_key = KEY_C;
+    assert_reason(KEY_IN_USE, fixture_put(&f, &e));
+    e.primary_key = KEY_C; /* twice its own */
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    e.secondary_key = KEY_A; /* nor later */
+    assert_reason(KEY_IN_USE, fixture_put(&f, &e));
+    e.id = SPAN("KEYS"); /* its own again, in turn */
+    e.primary_key = KEY_B;
+    assert_reason(GRANTED, fixture_put(&f, &e));
+    assert_reason(GRANTED, fixture_put(&f, &individual));
+
+    f.scope = SPAN("0ne00000002"); /* another scope is a stranger */
+    assert_ok(store_write(f.store, fixture_put_rows, &f));
+    put_group("keys", KEY_A, KEY_B);
+    f.scope = scope;
+}
+
 static void what_a_token_is_not_for(void **state)
 {
     struct enrollment x509 =
@@ -204,6 +383,18 @@ static void only_the_devices_keys_may_poll(void **state)
     c.token = SPAN_NONE;
     assert_reason(CLIENT_CERTIFICATE_MISSING, ask(&c).verdict);
 
+    c = claim_by("new", OPERATION_STATUS, derive(KEY_A, "new")); /* the same when not registered */
+    c.operation_id = outcome.registration.operation_id;
+    assert_reason(OPERATION_NOT_FOUND, ask(&c).verdict);
+    c = claim_by("new", OPERATION_STATUS, SPAN("fedcba9876543210"));
+    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    c.token = SPAN("nonsense");
+    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_span("token-malformed", fixture_decision(&f).reason);
+    c.registration_id = SPAN("dev");
+    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_span("token-malformed", fixture_decision(&f).reason);
+
     c = claim_by("dev", OPERATION_LOOKUP, derive(KEY_A, "dev"));
     assert_reason(GRANTED, ask(&c).verdict);
 }
@@ -239,6 +430,11 @@ int main(void)
         CASE(a_group_admits_by_either_key),
         CASE(an_individual_enrollment_goes_first),
         CASE(one_of_many_groups),
+        CASE(as_many_groups_as_are_kept_and_more),
+        CASE(what_is_kept_follows_the_store),
+        CASE(only_changed_keys_make_a_new_version),
+        CASE(scopes_take_turns),
+        CASE(no_two_groups_have_a_key_in_common),
         CASE(what_a_token_is_not_for),
         CASE(only_the_devices_keys_may_poll),
         CASE(keys_are_made_kept_and_checked),

@@ -4,6 +4,7 @@
 #include "core/enrollment.h"
 
 #include "core/anchor.h"
+#include "core/key_groups.h"
 #include "core/match.h"
 #include "core/rules.h"
 #include "model/limits.h"
@@ -120,6 +121,30 @@ static err check_changed_slots(struct enrollment_work *w, struct store_tx *tx,
     return OK;
 }
 
+/* A group's key leads to no other group. One that is not given is fresh or stored. */
+static err check_keys(struct enrollment_work *w, struct store_tx *tx, const struct enrollment *was)
+{
+    static const char *const words[SLOTS] = { "primaryKey", "secondaryKey" };
+    const struct span given[SLOTS] = { w->given->primary_key, w->given->secondary_key };
+    bool is_key_group =
+        w->e.kind == ENROLLMENT_GROUP && w->e.attestation == ATTESTATION_SYMMETRIC_KEY;
+
+    for (size_t i = 0; i < SLOTS && is_key_group && verdict_is_granted(w->verdict); i++) {
+        struct span other = SPAN_NONE;
+        bool is_same = span_eq(given[i], was->primary_key) || span_eq(given[i], was->secondary_key);
+
+        if (!span_is_absent(given[i]) && !is_same) {
+            TRY(core_key_groups_other(w->env, tx, w->e.id_scope, given[i], w->e.key, &other));
+        }
+        if (!span_is_absent(other)) {
+            TRY(core_match_refuse(w->env, REASON_KEY_IN_USE, &w->verdict,
+                                  "symmetricKey.%s is a key of enrollment group %.*s.", words[i],
+                                  SPAN_FMT(other)));
+        }
+    }
+    return OK;
+}
+
 /* Puts the rows that registration searches by, or takes them away. */
 static err keep_index(const struct env *env, struct store_tx *tx, struct enrollment *e,
                       bool is_there)
@@ -159,6 +184,7 @@ static err put(struct store_tx *tx, void *arg)
     keep_keys(w, &was, existed, &w->e);
     TRY(check_slots_filled(w, &w->e));
     TRY(check_changed_slots(w, tx, &was));
+    TRY(check_keys(w, tx, &was));
     if (verdict_is_granted(w->verdict) && !span_eq(w->e.iot_hubs, was.iot_hubs)) {
         TRY(core_rules_check_hubs(w->env, tx, &w->e, &w->verdict));
     }
@@ -170,6 +196,7 @@ static err put(struct store_tx *tx, void *arg)
         TRY(keep_index(w->env, tx, &was, false));
     }
     TRY(keep_index(w->env, tx, &w->e, true));
+    TRY(core_key_groups_keep(w->env, tx, existed ? &was : NULL, &w->e));
     return store_put(tx, &KIND_ENROLLMENT, &w->e);
 }
 
@@ -226,6 +253,7 @@ static err drop(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(keep_index(w->env, tx, &w->e, false));
+    TRY(core_key_groups_keep(w->env, tx, &w->e, NULL));
     return store_delete(tx, &KIND_ENROLLMENT, &w->e);
 }
 

@@ -21,6 +21,7 @@ struct core_match {
  * the stored certificate (info-only PUT, reference 4.4). Symmetric keys that are absent are those
  * stored, or made. Refusals: FIELD_INVALID,
  * CERTIFICATE_INVALID, CERTIFICATE_IN_USE (a signing certificate serves one group only),
+ * KEY_IN_USE (so does a symmetric key),
  * RESOURCE_EXISTS, ETAG_MISMATCH; detail says which member. */
 struct core_enrollment_put {
     struct core_match match;

@@ -11,9 +11,11 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/core.h"
 #include "core/enrollment.h"
+#include "core/key_groups.h"
 #include "crypto/cert_cache.h"
 #include "crypto/key.h"
 #include "model/limits.h"
@@ -35,6 +37,8 @@
         assert_memory_equal(text, span_.data, span_.len);                                          \
     } while (0)
 
+enum { FIXTURE_KEY_GROUPS = 40 }; /* kept ready, half of them of one scope */
+
 /* Two fixtures may be open at once. */
 static struct fixture_block {
     _Alignas(max_align_t) uint8_t bytes[16 * 1024 * 1024];
@@ -45,6 +49,7 @@ struct fixture {
     struct store *store;
     struct crypto *crypto;
     struct crypto_cert_cache *certs;
+    struct core_key_groups *key_groups;
     struct fixture_block *block;
     struct arena arena;
     struct env env;
@@ -91,6 +96,7 @@ static inline struct env fixture_env(struct fixture *f, struct arena *arena)
     struct env env = { .store = f->store,
                        .crypto = f->crypto,
                        .certs = f->certs,
+                       .key_groups = f->key_groups,
                        .arena = arena,
                        .now_ms = TEST_NOW,
                        .random = fixture_random };
@@ -137,6 +143,8 @@ static inline void fixture_open(struct fixture *f)
     arena_init(&f->arena, f->block->bytes, sizeof f->block->bytes);
     assert_ok(crypto_new(CRYPTO_SERVING, &f->crypto));
     assert_ok(crypto_cert_cache_new(f->crypto, LIMIT_ANCHOR_CACHE, &f->certs));
+    f->key_groups = core_key_groups_init(calloc(1, core_key_groups_size(FIXTURE_KEY_GROUPS)),
+                                         f->crypto, FIXTURE_KEY_GROUPS);
     assert_ok(store_mem_open(&f->store));
     f->env.now_ms = TEST_NOW;
     fixture_next(f);
@@ -146,6 +154,8 @@ static inline void fixture_open(struct fixture *f)
 static inline void fixture_close(struct fixture *f)
 {
     store_close(f->store);
+    core_key_groups_done(f->key_groups);
+    free(f->key_groups);
     crypto_cert_cache_free(f->certs);
     crypto_free(f->crypto);
     f->block->is_used = false;

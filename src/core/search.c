@@ -1,9 +1,10 @@
 /* core/search.c: the enrollment that decides on a claim: scope, individual enrollment, then the
- * climb through issuers to groups, or, with a token, the groups one after another. Knows where to
- * look and in which order; whether evidence is good enough is attest/'s. */
+ * climb through issuers to groups, or, with a token, core/key_search.c through the groups. Knows
+ * where to look and in which order; whether evidence is good enough is attest/'s. */
 #include "core/search.h"
 
 #include "core/climb.h"
+#include "core/key_search.h"
 #include "model/limits.h"
 
 static err find_instance(struct env const *env, struct store_tx *tx, struct span id_scope,
@@ -204,92 +205,24 @@ static err search_groups(struct core_climb *climb)
     return OK;
 }
 
-/* ---- groups by symmetric key: nothing names the group, so each is tried ---- */
-
-struct key_search {
-    struct core_climb *climb;
-    uint8_t last[LIMIT_REGISTRATION_ID]; /* ID of the group tried last */
-    size_t last_len;
-    size_t n_tried;
-};
-
-/* The next few rows; the arena is given back before each page. */
-static err scan_key_groups(struct key_search *s, struct enrollment **ret_rows, size_t *ret_n)
+/* Nothing names a token's group. */
+static err search_key_groups(struct core_climb *climb, struct span registration_key)
 {
-    struct enrollment prefix = { .id_scope = s->climb->id_scope,
-                                 .kind = ENROLLMENT_GROUP,
-                                 .attestation = ATTESTATION_SYMMETRIC_KEY };
-    struct enrollment behind = prefix;
-    struct store_scan scan = { .index = ENROLLMENT_BY_ATTESTATION,
-                               .prefix = &prefix,
-                               .n_prefix = 3,
-                               .after = s->n_tried > 0 ? &behind : NULL,
-                               .limit = LIMIT_QUERY_BATCH };
+    struct enrollment group;
+    struct attest_judgement j;
+    bool is_decided;
 
-    behind.key = span_of(s->last, s->last_len);
-    return store_scan(s->climb->tx, &KIND_ENROLLMENT, &scan, s->climb->env->arena, ret_rows, ret_n);
-}
-
-static err try_key_groups(struct key_search *s, struct enrollment *rows, size_t n,
-                          bool *ret_is_decided)
-{
-    struct core_climb *climb = s->climb;
-
-    *ret_is_decided = false;
-    for (size_t i = 0; i < n; i++) {
-        struct attest_trust none = { 0 };
-        struct attest_judgement j;
-
-        TRY(attest_judge(climb->env, climb->claim, &rows[i], &none, &j));
-        s->n_tried++;
-        if (j.is_match) {
-            *ret_is_decided = true;
-            decide(climb->found, &rows[i], &j);
-            return core_climb_consider(climb, "group", rows[i].id, &j);
-        }
-    }
-    if (n > 0) {
-        struct buf last = buf_over(s->last, sizeof s->last);
-
-        buf_add(&last, rows[n - 1].key);
-        TRY(buf_ok(&last));
-        s->last_len = last.len;
+    climb->found->verdict = VERDICT(TOKEN_BAD_SIGNATURE);
+    TRY(core_key_search(climb, registration_key, &group, &j, &is_decided));
+    if (is_decided) {
+        decide(climb->found, &group, &j);
     }
     return OK;
 }
 
-/* Those that did not sign are one line in the record. */
-static err consider_tried(struct key_search *s)
-{
-    struct attest_judgement none = { .verdict = VERDICT(TOKEN_BAD_SIGNATURE) };
-    struct span why;
-
-    TRY(arena_printf(s->climb->env->arena, &why, "tried: %zu; no key derived from theirs signed",
-                     s->n_tried));
-    none.why = (const char *)why.data;
-    return core_climb_consider(s->climb, "group", SPAN("(symmetric-key groups)"), &none);
-}
-
-/* The first group, by ID, whose keys lead to the one that signed. */
-static err search_key_groups(struct core_climb *climb)
-{
-    struct key_search s = { .climb = climb };
-    size_t mark = climb->env->arena->used;
-    bool is_decided = false;
-    struct enrollment *rows;
-    size_t n;
-
-    climb->found->verdict = VERDICT(TOKEN_BAD_SIGNATURE);
-    do {
-        climb->env->arena->used = mark;
-        TRY(scan_key_groups(&s, &rows, &n));
-        TRY(try_key_groups(&s, rows, n, &is_decided));
-    } while (!is_decided && n == LIMIT_QUERY_BATCH);
-    return is_decided ? OK : consider_tried(&s);
-}
-
 /* A certificate counts before a token, unless the enrollment is about keys. */
-static err search_by_evidence(struct core_climb *climb, const struct enrollment *individual)
+static err search_by_evidence(struct core_climb *climb, struct span registration_key,
+                              const struct enrollment *individual)
 {
     bool is_by_key = individual != NULL ? individual->attestation == ATTESTATION_SYMMETRIC_KEY
                                         : climb->claim->n_chain == 0;
@@ -303,7 +236,7 @@ static err search_by_evidence(struct core_climb *climb, const struct enrollment 
     if (individual != NULL) {
         return judge_individual(climb, individual);
     }
-    return is_by_key ? search_key_groups(climb) : search_groups(climb);
+    return is_by_key ? search_key_groups(climb, registration_key) : search_groups(climb);
 }
 
 err core_search(const struct env *env, struct store_tx *tx, const struct claim *claim,
@@ -325,5 +258,5 @@ err core_search(const struct env *env, struct store_tx *tx, const struct claim *
     }
     core_climb_start(&climb);
     TRY(store_find(tx, &KIND_ENROLLMENT, &e, env->arena, &e, &is_found));
-    return search_by_evidence(&climb, is_found ? &e : NULL);
+    return search_by_evidence(&climb, registration_key, is_found ? &e : NULL);
 }

@@ -4,8 +4,8 @@
  *   1  The claim itself: registration ID, then the leaf or the token, then the scope.
  *   2  An individual enrollment of the registration ID decides alone; groups are then not looked
  *      at.
- *   3  Groups, by a token without a certificate: every symmetric-key group in the order of IDs
- *      until one's keys lead to the key that signed.
+ *   3  Groups, by a token without a certificate: the symmetric-key group whose keys lead to the key
+ *      that signed (core/key_search.h).
  *
  *   4  Groups, by a certificate: from the leaf upward, level by level, every certificate sent or
  *      stored whose name is the issuer's. A stored one may be a group's signing certificate, or an

@@ -85,6 +85,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
     env->store = t->task.service->store;
     env->crypto = w->crypto;
     env->certs = w->certs;
+    env->key_groups = w->key_groups;
     t->task.run(&t->task);
     front_loop_post(t->conn->loop, &t->post);
 }

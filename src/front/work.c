@@ -15,6 +15,7 @@ enum { JOB_GUESS_US = 5000 /* before any was measured */, JOB_MEAN_OVER = 64 /* 
 struct worker_thread {
     struct front_worker worker;
     struct front_work *work;
+    void *key_groups; /* the memory of worker.key_groups */
     pthread_t thread;
     bool is_running;
     pthread_cond_t wake;
@@ -115,6 +116,11 @@ static err start(struct worker_thread *t)
 {
     TRY(crypto_new(CRYPTO_SERVING, &t->worker.crypto));
     TRY(crypto_cert_cache_new(t->worker.crypto, LIMIT_ANCHOR_CACHE, &t->worker.certs));
+    t->key_groups = calloc(1, core_key_groups_size(LIMIT_KEY_GROUPS));
+    if (t->key_groups == NULL) {
+        return ERR(NOMEM);
+    }
+    t->worker.key_groups = core_key_groups_init(t->key_groups, t->worker.crypto, LIMIT_KEY_GROUPS);
     if (pthread_create(&t->thread, NULL, work, t) != 0) {
         return err_set(ERR_IO, "A worker thread cannot be started: see ulimit -u.");
     }
@@ -163,6 +169,8 @@ void front_work_close(struct front_work *w)
         if (t->is_running) {
             (void)pthread_join(t->thread, NULL);
         }
+        core_key_groups_done(t->worker.key_groups);
+        free(t->key_groups);
         crypto_cert_cache_free(t->worker.certs);
         crypto_free(t->worker.crypto);
         (void)pthread_cond_destroy(&t->wake);

@@ -3,12 +3,14 @@
 #ifndef FRONT_WORK_H
 #define FRONT_WORK_H
 
+#include "core/key_groups.h"
 #include "crypto/cert_cache.h"
 
 /* What a thread has of its own. */
 struct front_worker {
     struct crypto *crypto;
     struct crypto_cert_cache *certs;
+    struct core_key_groups *key_groups;
 };
 
 struct front_job {

@@ -10,16 +10,18 @@
 #include "util/guid.h"
 
 struct arena;
+struct core_key_groups;
 struct crypto;
 struct crypto_cert_cache;
 struct store;
 
 struct env {
     struct store *store;
-    struct crypto *crypto;           /* this worker's library context */
-    struct crypto_cert_cache *certs; /* this worker's parsed CA certificates */
-    struct arena *arena;             /* the request's memory */
-    int64_t now_ms;                  /* when the request was whole */
+    struct crypto *crypto;              /* this worker's library context */
+    struct crypto_cert_cache *certs;    /* this worker's parsed CA certificates */
+    struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */
+    struct arena *arena;                /* the request's memory */
+    int64_t now_ms;                     /* when the request was whole */
     void (*random)(void *ret_bytes, size_t len);
     char tracking_id[GUID_TEXT_LEN + 1];
 };

@@ -35,6 +35,12 @@ enum {
     LIMIT_VERIFICATION_CODE_BYTES = 24,
 };
 
+/* Symmetric-key groups whose keys a worker keeps ready (core/key_groups.h). */
+enum {
+    LIMIT_KEY_GROUPS = 4096, /* of all scopes, half of it of one: 4 MB */
+    LIMIT_KEY_SCOPES = 64,
+};
+
 /* JSON. */
 enum {
     LIMIT_JSON_DEPTH = 32,

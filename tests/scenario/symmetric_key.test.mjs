@@ -10,6 +10,22 @@ let b;
 
 const tokenFor = (id, key, { idScope = b.dev.idScope, ...options } = {}) => deviceToken(`${idScope}/registrations/${id}`, key, { skn: 'registration', ...options });
 
+// Reference dps-device-api.md 6.3: how each SDK spells sr and skn, and in which order it puts the fields.
+const lower = (s) => encodeURIComponent(s).replace(/%../g, (c) => c.toLowerCase()), raw = (s) => s;
+const sdks = {
+  c: { spell: lower, order: 'sr sig se skn' },
+  python: { spell: encodeURIComponent, skn: undefined, order: 'sr sig se' },
+  node: { spell: raw, order: 'sr sig skn se' },
+  csharp: { spell: encodeURIComponent, order: 'sr sig se skn' },
+  java: { spell: raw, skn: '', order: 'sr sig se skn' },
+  embedded: { spell: lower, skn: undefined, order: 'sr sig se' },
+  cli: { spell: encodeURIComponent, order: 'sr sig se skn' },
+};
+const inOrder = (names, token) => {
+  const fields = token.slice('SharedAccessSignature '.length).split('&');
+  return `SharedAccessSignature ${names.split(' ').map((name) => fields.find((f) => f.startsWith(`${name}=`))).join('&')}`;
+};
+
 const register = {
   async mqtt(registrationId, password, { idScope = b.dev.idScope } = {}) {
     const m = await b.mqtt();
@@ -101,19 +117,27 @@ for (const transport of ['mqtt', 'http']) {
       assert.equal(events[1].body, 'hello');
     });
 
-    test('every spelling of sr and skn that SDKs send', async () => {
+    for (const [sdk, { order, ...how }] of Object.entries(sdks)) {
+      test(`a token as ${sdk} spells it: group and individual, either key`, async () => {
+        const solo = `solo-${sdk}-${transport}`;
+        assert.equal((await b.service('PUT', `/enrollments/${solo}?${API}`, { body: { registrationId: solo, attestation: { type: 'symmetricKey' } } })).status, 200);
+        for (const slot of ['primaryKey', 'secondaryKey']) {
+          const { symmetricKey: group } = (await b.service('POST', `/enrollmentGroups/dev-key/attestationmechanism?${API}`)).json;
+          const { symmetricKey: own } = (await b.service('POST', `/enrollments/${solo}/attestationmechanism?${API}`)).json;
+          const member = `member-${sdk}-${transport}`;
+          for (const [id, key] of [[member, deriveKey(group[slot], member)], [solo, own[slot]]]) {
+            assert.equal((await go(id, inOrder(order, tokenFor(id, key, how)))).body.status, 'assigned', `${id} ${slot}`);
+          }
+        }
+      });
+    }
+
+    test('a clock that is behind, and the case of the registration ID', async () => {
       const { primaryKey } = b.dev.groups.symmetricKey;
-      const spellings = [
-        { spell: encodeURIComponent },
-        { spell: encodeURIComponent, skn: undefined },
-        { spell: (s) => encodeURIComponent(s).replace(/%2F/g, '%2f') },
-        { spell: (s) => s },
-        { spell: (s) => s, skn: '' },
-      ];
-      for (const [i, how] of spellings.entries()) {
-        const id = `spelt-${transport}-${i}`;
-        assert.equal((await go(id, tokenFor(id, deriveKey(primaryKey, id), how))).body.status, 'assigned', String(how.spell));
-      }
+      const id = `Late-${transport}`;
+      assert.equal((await go(id, tokenFor(id, deriveKey(primaryKey, id), { ttl: -280 }))).body.status, 'assigned');
+      assert.equal((await go(id, tokenFor(id.toLowerCase(), deriveKey(primaryKey, id.toLowerCase())))).body.status, 'assigned');
+      assert.equal((await go(id, tokenFor(id, deriveKey(primaryKey, id.toUpperCase())))).status, 401);
     });
 
     test('an individual enrollment: its own keys, its own device ID, and before any group', async () => {
@@ -143,7 +167,7 @@ for (const transport of ['mqtt', 'http']) {
         ['token-bad-signature', tokenFor(id, crypto.randomBytes(32).toString('base64'))],
         ['token-bad-signature', tokenFor(id, primaryKey)], // the group's own key
         ['token-bad-signature', tokenFor(id, deriveKey(primaryKey, 'another'))],
-        ['token-expired', tokenFor(id, key, { ttl: -400 })],
+        ['token-expired', tokenFor(id, key, { ttl: -320 })],
         ['token-scope', tokenFor('another', key)],
         ['token-scope', tokenFor(id, key, { idScope: '0ne0000FFFF' })],
         ['token-policy-unknown', tokenFor(id, key, { skn: 'provisioningserviceowner' })],
@@ -180,6 +204,44 @@ test('the hub refuses other keys, other devices, late tokens; a policy lets any 
     assert.equal(code, expected, token);
     m.end();
   }
+});
+
+test('the hub knows a device whose ID has a question mark', async () => {
+  const id = 'who?x', key = crypto.randomBytes(32).toString('base64');
+  const body = { registrationId: 'who', deviceId: id, attestation: { type: 'symmetricKey', symmetricKey: { primaryKey: key, secondaryKey: key } } };
+  assert.equal((await b.service('PUT', `/enrollments/who?${API}`, { body })).status, 200);
+  assert.equal((await register.mqtt('who', tokenFor('who', key))).body.registrationState.deviceId, id);
+  for (const [expected, resource, options] of [[0, id, {}], [5, 'who', {}], [5, 'who?y', {}], [0, encodeURIComponent(id), { spell: (s) => s }]]) {
+    const { m, code } = await hubConnect(id, deviceToken(`localhost/devices/${resource}`, key, options));
+    assert.equal(code, expected, resource);
+    m.end();
+  }
+});
+
+test('no two groups have a key in common', async () => {
+  const { id, primaryKey } = b.dev.groups.symmetricKey;
+  const body = { enrollmentGroupId: 'twin', attestation: { type: 'symmetricKey', symmetricKey: { primaryKey: crypto.randomBytes(32).toString('base64'), secondaryKey: primaryKey } } };
+  const put = await b.service('PUT', `/enrollmentGroups/twin?${API}`, { body });
+  assert.equal(put.status, 409);
+  assert.equal(put.json.errorCode, 409202);
+  assert.ok(put.text.includes(id), put.text);
+  assert.equal((await b.service('GET', `/enrollmentGroups/twin?${API}`)).status, 404);
+});
+
+test('what changes in a group holds for the next token, on every worker', async () => {
+  const keys = [0, 1, 2].map(() => crypto.randomBytes(32).toString('base64'));
+  const put = (primaryKey, secondaryKey, headers = {}) => b.service('PUT', `/enrollmentGroups/rolling?${API}`, { headers, body: { enrollmentGroupId: 'rolling', attestation: { type: 'symmetricKey', symmetricKey: { primaryKey, secondaryKey } } } });
+  const outcomes = async (key) => {
+    const ids = Array.from({ length: 8 }, (_, i) => `rolling-${i}`); // at once: on as many workers as there are
+    return new Set(await Promise.all(ids.map(async (id) => (await register.mqtt(id, tokenFor(id, deriveKey(key, id)))).status)));
+  };
+  assert.equal((await put(keys[0], keys[1])).status, 200);
+  assert.deepEqual(await outcomes(keys[0]), new Set([200]));
+  assert.equal((await put(keys[2], keys[1], { 'If-Match': '*' })).status, 200);
+  assert.deepEqual(await outcomes(keys[0]), new Set([401]));
+  assert.deepEqual(await outcomes(keys[2]), new Set([200]));
+  await b.ok('enrollment-group', 'delete', 'rolling');
+  assert.deepEqual(await outcomes(keys[1]), new Set([401]));
 });
 
 test('a session ends when its token does', async () => {
