@@ -46,13 +46,13 @@ err attest_key_trial_init(const struct env *env, const struct claim *claim,
     return OK;
 }
 
-static err has_signed(struct crypto *c, const struct crypto_hmac *key,
+static err has_signed(struct crypto *c, struct crypto_hmac *key,
                       const struct attest_key_trial *trial, struct span spelling, bool *ret_has)
 {
     uint8_t device_key[CRYPTO_SHA256_LEN], mac[CRYPTO_SHA256_LEN];
     err e;
 
-    TRY(crypto_hmac_of(c, key, spelling, device_key));
+    TRY(crypto_hmac_of(key, spelling, device_key));
     e = crypto_hmac_sha256(c, span_of(device_key, sizeof(device_key)), trial->signed_text, mac);
     crypto_wipe(device_key, sizeof(device_key));
     TRY(e);
@@ -67,7 +67,7 @@ err attest_key_group_has_signed(struct crypto *c, const struct attest_key_group 
     bool has = false;
 
     for (size_t i = 0; i < SLOTS * trial->n_spellings && !has; i++) {
-        const struct crypto_hmac *key = g->keys[i % SLOTS];
+        struct crypto_hmac *key = g->keys[i % SLOTS];
 
         if (key != NULL) {
             TRY(has_signed(c, key, trial, trial->spellings[i / SLOTS], &has));

@@ -1,6 +1,5 @@
 /* crypto/crypto.c: library contexts, and the few primitives that the rest of berthd asks for
- * directly. The digest, computed for every request, has its algorithm fetched once; what is made of
- * it is hmac.c's. */
+ * directly. Digest and HMAC, computed for every request, have their algorithms fetched once. */
 #include "crypto/crypto.h"
 
 #include <errno.h>
@@ -48,8 +47,9 @@ static bool fetch_all(struct crypto *c)
 {
     c->sha256 = EVP_MD_fetch(c->lib, "SHA2-256", NULL);
     c->digest = EVP_MD_CTX_new();
+    c->hmac = crypto_hmac_context(c->lib);
     c->path = X509_STORE_CTX_new_ex(c->lib, NULL);
-    return c->sha256 != NULL && c->digest != NULL && c->path != NULL;
+    return c->sha256 != NULL && c->digest != NULL && c->hmac != NULL && c->path != NULL;
 }
 
 err crypto_new(enum crypto_profile profile, struct crypto **ret_crypto)
@@ -73,6 +73,7 @@ void crypto_free(struct crypto *c)
         return;
     }
     X509_STORE_CTX_free(c->path);
+    EVP_MAC_CTX_free(c->hmac);
     EVP_MD_CTX_free(c->digest);
     EVP_MD_free(c->sha256);
     if (c->provider != NULL) {
