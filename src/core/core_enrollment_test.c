@@ -257,6 +257,8 @@ static void slots_may_be_kept(void **state)
     assert_int_equal(register_with(&leaf), REASON_GRANTED);
     assert_int_equal(register_with(&leaf2), REASON_ISSUER_UNKNOWN);
     assert_reason(FIELD_INVALID, put(&individual, &keep_new)); /* nothing to keep */
+    keep.keep_slot[SLOT_SECONDARY] = true;                     /* one of two is not there */
+    assert_reason(FIELD_INVALID, put(&echoed, &keep));
 }
 
 /* An operator can always switch an enrollment off. */

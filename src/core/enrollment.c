@@ -61,10 +61,15 @@ static void keep_keys(const struct enrollment_work *w, const struct enrollment *
     }
 }
 
+/* One is there at least, and none is to be kept that never was. */
 static err check_slots_filled(struct enrollment_work *w, struct enrollment *e)
 {
-    if (e->attestation == ATTESTATION_X509 && span_is_absent(e->x509_primary) &&
-        span_is_absent(e->x509_secondary)) {
+    bool is_missing = span_is_absent(e->x509_primary) && span_is_absent(e->x509_secondary);
+
+    for (size_t i = 0; i < SLOTS; i++) {
+        is_missing = is_missing || (w->how->keep_slot[i] && span_is_absent(*slot_of(e, i)));
+    }
+    if (e->attestation == ATTESTATION_X509 && is_missing) {
         return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
                                  "attestation.x509: a certificate is missing");
     }
