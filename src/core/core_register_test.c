@@ -288,6 +288,7 @@ static void an_allocation_policy_we_cannot_apply(void **state)
     (void)state;
     e.x509_primary = fixture_der(&f, &ca);
     e.allocation_policy = ALLOCATION_CUSTOM;
+    e.extra = SPAN("{\"customAllocationDefinition\":{}}");
     assert_reason(GRANTED, fixture_put(&f, &e));
     o = register_with(&leaf);
     assert_int_equal(o.registration.status, REGISTRATION_FAILED);

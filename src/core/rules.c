@@ -139,6 +139,25 @@ static err check_json(const struct env *env, const struct enrollment *e,
     return OK;
 }
 
+/* Allocation by the operator's own function needs to know where it is. */
+static err check_custom(const struct env *env, const struct enrollment *e,
+                        struct verdict *ret_verdict)
+{
+    AUTO(json) json *extra = NULL;
+
+    if (e->allocation_policy != ALLOCATION_CUSTOM) {
+        return OK;
+    }
+    if (!span_is_absent(e->extra)) {
+        TRY(json_parse(e->extra, LIMIT_JSON_DEPTH, &extra));
+    }
+    return json_is_object(json_member(extra, "customAllocationDefinition"))
+               ? OK
+               : refuse_field(
+                     env, ret_verdict,
+                     "customAllocationDefinition is missing with allocationPolicy custom.");
+}
+
 err core_rules_check(const struct env *env, const struct enrollment *e, struct verdict *ret_verdict)
 {
     const char *wrong = wrong_name(e);
@@ -155,7 +174,10 @@ err core_rules_check(const struct env *env, const struct enrollment *e, struct v
             TRY(check_certificate(env, e, i, ret_verdict));
         }
     }
-    return verdict_is_granted(*ret_verdict) ? check_json(env, e, ret_verdict) : OK;
+    if (verdict_is_granted(*ret_verdict)) {
+        TRY(check_json(env, e, ret_verdict));
+    }
+    return verdict_is_granted(*ret_verdict) ? check_custom(env, e, ret_verdict) : OK;
 }
 
 err core_rules_check_hubs(const struct env *env, struct store_tx *tx, const struct enrollment *e,
