@@ -1,52 +1,16 @@
-/* api/enrollment_json.c: enrollments as the service API spells them. Names, types and what an old
- * api-version does not know are settled here; what values may be together is core/'s. Members that
- * nothing here acts on are kept as they came (`extra`), for a client that sends back what it got.
- */
+/* api/enrollment_json.c: enrollments as the service API spells them. Names and types are settled
+ * here; which version knows which member, and those that nothing acts on, in enrollment_members.c;
+ * what values may be together is core/'s. */
 #include "api/enrollment_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "api/dps_json.h"
+#include "api/enrollment_members.h"
 #include "api/enrollment_x509.h"
 #include "model/limits.h"
 #include "util/base64.h"
-
-/* Members of later api-versions (reference dps-service-api.md 3, "version skew"). `until` empty:
- * all later ones. */
-static const struct versioned {
-    const char *name;
-    const char *since, *until;
-} versioned[] = {
-    { "allocationPolicy", "2018-09-01", "" },
-    { "iotHubs", "2018-09-01", "" },
-    { "customAllocationDefinition", "2018-09-01", "" },
-    { "reprovisionPolicy", "2018-09-01", "" },
-    { "credentialPolicyName", "2025-07-01", "2025-07-01" },
-    { "namespaceName", "2026-11-01", "" },
-    { "certificateAuthorityName", "2026-11-01", "" },
-    { "certificatePolicyName", "2026-11-01", "" },
-    { "deviceTypeRefs", "2026-11-02", "" },
-};
-
-/* Acted on, or written by the service alone: these are not `extra`. */
-static const char *const own_members[] = {
-    "registrationId",
-    "enrollmentGroupId",
-    "deviceId",
-    "registrationState",
-    "attestation",
-    "capabilities",
-    "initialTwin",
-    "provisioningStatus",
-    "reprovisionPolicy",
-    "allocationPolicy",
-    "iotHubs",
-    "iotHubHostName",
-    "etag",
-    "createdDateTimeUtc",
-    "lastUpdatedDateTimeUtc",
-};
 
 struct decoding {
     const struct env *env;
@@ -84,23 +48,9 @@ static err refuse_mistyped(struct decoding *d, err e)
     return err_is(e, ERR_MALFORMED) ? refuse(d, "%s.", err_detail()) : e;
 }
 
-/* The stored value stays: the member is not given, and this api-version does not know it. */
 static bool keeps_stored(const struct decoding *d, const char *name)
 {
-    struct span date = span_first(d->put->api_version, strlen("2018-04-01"));
-
-    if (d->put->stored == NULL || span_is_empty(date) || json_member(d->document, name) != NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof(versioned) / sizeof(versioned[0]); i++) {
-        const struct versioned *v = &versioned[i];
-
-        if (strcmp(v->name, name) == 0) {
-            return span_compare(date, span_str(v->since)) < 0 ||
-                   (v->until[0] != '\0' && span_compare(date, span_str(v->until)) > 0);
-        }
-    }
-    return false;
+    return enrollment_members_is_kept(d->put, d->document, name);
 }
 
 static err print_json(const struct env *env, const json *value, struct span *ret_text)
@@ -173,8 +123,11 @@ static err read_keys(struct decoding *d, const json *keys)
                                           : OK;
 }
 
+/* Exactly the member that the type names (reference dps-service-api.md 4.3). */
 static err read_attestation(struct decoding *d)
 {
+    static const enum attestation_type mechanisms[] = { ATTESTATION_TPM, ATTESTATION_X509,
+                                                        ATTESTATION_SYMMETRIC_KEY };
     json *attestation = json_member(d->document, "attestation");
     struct span word = SPAN_NONE;
     json *x509 = json_member(attestation, "x509");
@@ -190,6 +143,14 @@ static err read_attestation(struct decoding *d)
     if (!model_parse_attestation(word, &d->e->attestation) ||
         d->e->attestation == ATTESTATION_NONE) {
         return refuse(d, "attestation.type is none of x509, symmetricKey, tpm.");
+    }
+    for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++) {
+        const char *name = model_attestation_word(mechanisms[i]);
+
+        if (mechanisms[i] != d->e->attestation && is_given(json_member(attestation, name))) {
+            return refuse(d, "attestation.%s does not go with the type %s.", name,
+                          model_attestation_word(d->e->attestation));
+        }
     }
     if (d->e->attestation == ATTESTATION_SYMMETRIC_KEY) {
         return read_keys(d, json_member(attestation, "symmetricKey"));
@@ -241,6 +202,9 @@ static err read_policies(struct decoding *d)
     if (keeps_stored(d, "reprovisionPolicy")) {
         update = d->put->stored->update_hub_assignment != 0;
         migrate = d->put->stored->migrate_device_data != 0;
+    }
+    if (keeps_stored(d, "capabilities")) {
+        edge = d->put->stored->iot_edge != 0;
     }
     e = json_get_bool(reprovision, "updateHubAssignment", &update);
     if (err_is_ok(e)) {
@@ -332,9 +296,20 @@ static err read_hubs(struct decoding *d)
     return print_json(d->env, hubs, &d->e->iot_hubs);
 }
 
+/* Without members that are null: nothing is given back as null. */
+static void write_given(struct json_writer *w, const char *name, const json *value)
+{
+    if (is_given(value)) {
+        json_write_value(w, name, value);
+    }
+}
+
+/* { "tags"?: {…}, "properties"?: { "desired"?: {…} } } */
 static err read_twin(struct decoding *d)
 {
     json *twin, *tags, *properties, *desired;
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
 
     TRY(read_object(d, "initialTwin", &twin));
     if (!verdict_is_granted(d->verdict) || !is_given(twin)) {
@@ -348,61 +323,24 @@ static err read_twin(struct decoding *d)
         (is_given(desired) && !json_is_object(desired))) {
         return refuse(d, "initialTwin is not {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
     }
-    TRY(print_json(d->env, twin, &d->e->initial_twin));
+    out = arena_buf(d->env->arena);
+    json_write_begin_object(&w, NULL);
+    write_given(&w, "tags", tags);
+    if (is_given(properties)) {
+        json_write_begin_object(&w, "properties");
+        write_given(&w, "desired", desired);
+        json_write_end_object(&w);
+    }
+    json_write_end_object(&w);
+    TRY(arena_buf_end(d->env->arena, &out, &d->e->initial_twin));
     return d->e->initial_twin.len > LIMIT_INITIAL_TWIN
                ? refuse(d, "initialTwin is larger than %d bytes.", LIMIT_INITIAL_TWIN)
                : OK;
 }
 
-static bool is_own(const char *name)
-{
-    for (size_t i = 0; i < sizeof(own_members) / sizeof(own_members[0]); i++) {
-        if (strcmp(own_members[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Members of `object` that are extra; with only_kept, those that the body leaves to the stored. */
-static err add_extra(struct decoding *d, json *object, bool only_kept, struct json_writer *w,
-                     size_t *n)
-{
-    for (struct json_iter it = json_first(object); it.name != NULL; json_next(&it)) {
-        if (is_own(it.name) || json_is_null(it.value) || (only_kept && !keeps_stored(d, it.name))) {
-            continue;
-        }
-        json_write_name(w, span_str(it.name));
-        TRY(json_print(it.value, w->out));
-        w->need_comma = true;
-        (*n)++;
-    }
-    return OK;
-}
-
 static err read_extra(struct decoding *d)
 {
-    AUTO(json) json *stored = NULL;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
-    struct span text;
-    size_t n = 0;
-
-    if (d->put->stored != NULL && !span_is_absent(d->put->stored->extra)) {
-        TRY(json_parse(d->put->stored->extra, LIMIT_JSON_DEPTH, &stored));
-    }
-    out = arena_buf(d->env->arena);
-    json_write_begin_object(&w, NULL);
-    TRY(add_extra(d, d->document, false, &w, &n));
-    TRY(add_extra(d, stored, true, &w, &n));
-    json_write_end_object(&w);
-    TRY(arena_buf_end(d->env->arena, &out, &text));
-    if (text.len > LIMIT_EXTRA_MEMBERS) {
-        return refuse(d, "The members that are kept are larger than %d bytes together.",
-                      LIMIT_EXTRA_MEMBERS);
-    }
-    d->e->extra = n > 0 ? text : SPAN_NONE;
-    return OK;
+    return enrollment_members_decode(d->env, d->put, d->document, &d->e->extra, &d->verdict);
 }
 
 err enrollment_json_decode(const struct env *env, const struct enrollment_json_put *put,
@@ -447,30 +385,27 @@ static void write_etag(struct span etag, struct json_writer *w)
     json_write_text(w, "etag", buf_span(&out));
 }
 
-/* The members of a JSON object's text, without its braces. */
-static void write_members(struct span object_text, struct json_writer *w)
-{
-    if (object_text.len > strlen("{}")) {
-        json_write_raw_if(w, NULL, span_of(object_text.data + 1, object_text.len - 2));
-    }
-}
-
-static void write_policies(const struct enrollment *e, struct json_writer *w)
+static void write_policies(const struct enrollment *e, struct span version, struct json_writer *w)
 {
     const char *allocation = model_allocation_word(e->allocation_policy);
 
     json_write_str(w, "provisioningStatus",
                    e->provisioning_status == PROVISIONING_ENABLED ? "enabled" : "disabled");
-    json_write_begin_object(w, "reprovisionPolicy");
-    json_write_bool(w, "updateHubAssignment", e->update_hub_assignment != 0);
-    json_write_bool(w, "migrateDeviceData", e->migrate_device_data != 0);
-    json_write_end_object(w);
+    if (enrollment_members_is_known(version, "reprovisionPolicy")) {
+        json_write_begin_object(w, "reprovisionPolicy");
+        json_write_bool(w, "updateHubAssignment", e->update_hub_assignment != 0);
+        json_write_bool(w, "migrateDeviceData", e->migrate_device_data != 0);
+        json_write_end_object(w);
+    }
     json_write_time(w, "createdDateTimeUtc", e->created_ms);
     json_write_time(w, "lastUpdatedDateTimeUtc", e->updated_ms);
-    if (e->allocation_policy != ALLOCATION_DEFAULT && allocation != NULL) {
+    if (e->allocation_policy != ALLOCATION_DEFAULT && allocation != NULL &&
+        enrollment_members_is_known(version, "allocationPolicy")) {
         json_write_str(w, "allocationPolicy", allocation);
     }
-    json_write_raw_if(w, "iotHubs", e->iot_hubs);
+    if (enrollment_members_is_known(version, "iotHubs")) {
+        json_write_raw_if(w, "iotHubs", e->iot_hubs);
+    }
 }
 
 static void write_key(const char *name, struct span key, struct json_writer *w)
@@ -501,8 +436,8 @@ err enrollment_json_write_attestation(const struct env *env, const struct enroll
     return OK;
 }
 
-err enrollment_json_write(const struct env *env, const struct enrollment *e, bool with_keys,
-                          const struct registration *registration, struct json_writer *w)
+err enrollment_json_write(const struct env *env, const struct enrollment *e,
+                          const struct enrollment_json_view *view, struct json_writer *w)
 {
     bool is_group = e->kind == ENROLLMENT_GROUP;
     struct span only_hub;
@@ -511,18 +446,20 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e, boo
     json_write_begin_object(w, NULL);
     json_write_text(w, is_group ? "enrollmentGroupId" : "registrationId", e->id);
     json_write_text_if(w, "deviceId", e->device_id);
-    if (registration != NULL) {
-        enrollment_json_write_registration(registration, "registrationState", w);
+    if (view->registration != NULL) {
+        enrollment_json_write_registration(view->registration, "registrationState", w);
     }
-    TRY(enrollment_json_write_attestation(env, e, with_keys, "attestation", w));
-    json_write_begin_object(w, "capabilities");
-    json_write_bool(w, "iotEdge", e->iot_edge != 0);
-    json_write_end_object(w);
+    TRY(enrollment_json_write_attestation(env, e, view->with_keys, "attestation", w));
+    if (enrollment_members_is_known(view->api_version, "capabilities")) {
+        json_write_begin_object(w, "capabilities");
+        json_write_bool(w, "iotEdge", e->iot_edge != 0);
+        json_write_end_object(w);
+    }
     json_write_raw_if(w, "initialTwin", e->initial_twin);
     write_etag(e->etag, w);
-    write_policies(e, w);
+    write_policies(e, view->api_version, w);
     json_write_text_if(w, "iotHubHostName", only_hub);
-    write_members(e->extra, w);
+    TRY(enrollment_members_write(e->extra, view->api_version, w));
     json_write_end_object(w);
     return OK;
 }

@@ -24,11 +24,15 @@ err enrollment_json_decode(const struct env *env, const struct enrollment_json_p
                            json *document, struct enrollment *ret_enrollment,
                            bool ret_keep_slot[SLOTS], struct verdict *ret_verdict);
 
-/* Writes it as a value of name `name` (NULL: unnamed). registration NULL: without
- * registrationState. with_keys: symmetric keys too, for who has just put them (4.5). ERR_CORRUPT: a
- * stored certificate is unreadable. */
-err enrollment_json_write(const struct env *env, const struct enrollment *e, bool with_keys,
-                          const struct registration *registration, struct json_writer *w);
+/* How much of an enrollment is shown. */
+struct enrollment_json_view {
+    struct span api_version; /* members that it does not know are left out; absent: none is */
+    bool with_keys;          /* symmetric keys too: for who has just put them (4.5) */
+    const struct registration *registration; /* NULL: without registrationState */
+};
+/* Writes it as an unnamed value. ERR_CORRUPT: a stored certificate is unreadable. */
+err enrollment_json_write(const struct env *env, const struct enrollment *e,
+                          const struct enrollment_json_view *view, struct json_writer *w);
 /* AttestationMechanism. */
 err enrollment_json_write_attestation(const struct env *env, const struct enrollment *e,
                                       bool with_keys, const char *name, struct json_writer *w);

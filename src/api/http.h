@@ -92,6 +92,8 @@ struct buf http_call_body_room(struct http_call *call);
 /* If-Match with W/ and quotes stripped, into the arena. */
 struct core_match;
 err http_call_if_match(struct http_call *call, struct core_match *ret_match);
+/* An ETag as any client spells it; points into the text. Empty: not given. */
+struct core_match http_match_of(struct span text);
 
 /* Checks the Authorization header for a policy of the instance or hub that the Host header names
  * (its port is passed over): finds it, the policy, the key, the expiry, the resource, the right.

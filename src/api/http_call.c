@@ -116,15 +116,12 @@ struct buf http_call_body_room(struct http_call *call)
     return out;
 }
 
-err http_call_if_match(struct http_call *call, struct core_match *ret_match)
+struct core_match http_match_of(struct span text)
 {
-    struct span text = span_trim(http_call_header_in(call, SPAN("If-Match")));
     struct core_match match = { 0 };
 
-    if (span_is_empty(text)) {
-        *ret_match = match;
-        return OK;
-    }
+    text = span_trim(text);
+    match.is_given = !span_is_empty(text);
     if (span_starts_with(text, SPAN("W/"))) {
         text = span_from(text, 2);
     }
@@ -132,9 +129,16 @@ err http_call_if_match(struct http_call *call, struct core_match *ret_match)
            span_ends_with(text, SPAN("\""))) {
         text = span_of(text.data + 1, text.len - 2);
     }
-    match.is_given = true;
     match.is_any = span_eq(text, SPAN("*")); /* one SDK quotes the star too */
-    TRY(arena_copy(call->env->arena, text, &match.etag));
+    match.etag = text;
+    return match;
+}
+
+err http_call_if_match(struct http_call *call, struct core_match *ret_match)
+{
+    struct core_match match = http_match_of(http_call_header_in(call, SPAN("If-Match")));
+
+    TRY(arena_copy(call->env->arena, match.etag, &match.etag));
     *ret_match = match;
     return OK;
 }

@@ -28,21 +28,23 @@ static bool parse_mode(struct span word, enum mode *ret_mode)
     return false;
 }
 
-/* The item's own etag, quotes off. */
+/* What the mode says of the stored one; by the item's own etag where it counts. */
 static struct core_match match_of(const struct bulk *b, const json *item)
 {
-    struct span etag = json_text(json_member(item, "etag"));
-    struct core_match match = { .is_given = b->mode != MODE_CREATE,
-                                .is_any = b->mode == MODE_UPDATE };
+    struct core_match match = http_match_of(json_text(json_member(item, "etag")));
 
-    while (etag.len >= 2 && span_starts_with(etag, SPAN("\"")) &&
-           span_ends_with(etag, SPAN("\""))) {
-        etag = span_of(etag.data + 1, etag.len - 2);
+    switch (b->mode) {
+    case MODE_CREATE:
+        return (struct core_match){ 0 };
+    case MODE_UPDATE:
+        return (struct core_match){ .is_given = true, .is_any = true };
+    case MODE_UPDATE_IF_MATCH:
+        match.is_given = true; /* without an etag nothing matches */
+        return match;
+    case MODE_DELETE:
+    case MODES:
+        break;
     }
-    if (b->mode == MODE_DELETE && span_is_empty(etag)) {
-        match.is_given = false;
-    }
-    match.etag = etag;
     return match;
 }
 

@@ -10,10 +10,13 @@
 static err answer_enrollment(struct http_call *call, const struct enrollment *e, bool with_keys,
                              const struct registration *registration)
 {
+    struct enrollment_json_view view = { .api_version = call->api_version,
+                                         .with_keys = with_keys,
+                                         .registration = registration };
     struct buf out = http_call_body_room(call);
     struct json_writer w = json_writer_over(&out);
 
-    TRY(enrollment_json_write(call->env, e, with_keys, registration, &w));
+    TRY(enrollment_json_write(call->env, e, &view, &w));
     TRY(buf_ok(&out));
     return http_call_json(call, 200, buf_span(&out));
 }

@@ -23,7 +23,7 @@ struct listing {
     const char *names[3]; /* for FROM */
     size_t row_size;
     err (*fetch)(const struct query *q, size_t n, void **ret_rows, size_t *ret_n);
-    err (*write)(const struct env *env, const void *row, struct json_writer *w);
+    err (*write)(const struct query *q, const void *row, struct json_writer *w);
     struct span (*key)(const void *row);
 };
 
@@ -49,9 +49,11 @@ static err fetch_groups(const struct query *q, size_t n, void **ret_rows, size_t
     return fetch_enrollments(q, ENROLLMENT_GROUP, n, ret_rows, ret_n);
 }
 
-static err write_enrollment(const struct env *env, const void *row, struct json_writer *w)
+static err write_enrollment(const struct query *q, const void *row, struct json_writer *w)
 {
-    return enrollment_json_write(env, row, false, NULL, w);
+    struct enrollment_json_view view = { .api_version = q->call->api_version };
+
+    return enrollment_json_write(q->call->env, row, &view, w);
 }
 
 static struct span key_of_enrollment(const void *row)
@@ -68,9 +70,9 @@ static err fetch_registrations(const struct query *q, size_t n, void **ret_rows,
     return OK;
 }
 
-static err write_registration(const struct env *env, const void *row, struct json_writer *w)
+static err write_registration(const struct query *q, const void *row, struct json_writer *w)
 {
-    (void)env;
+    (void)q;
     enrollment_json_write_registration(row, NULL, w);
     return OK;
 }
@@ -83,13 +85,13 @@ static struct span key_of_registration(const void *row)
 /* ---- a page ---- */
 
 /* Writes a row, or nothing when it does not fit. */
-static err write_whole(const struct listing *l, const struct env *env, const void *row,
+static err write_whole(const struct listing *l, const struct query *q, const void *row,
                        struct json_writer *w, bool *ret_fits)
 {
     struct json_writer before = *w;
     size_t len = w->out->len;
 
-    TRY(l->write(env, row, w));
+    TRY(l->write(q, row, w));
     *ret_fits = !w->out->failed && w->out->cap - w->out->len >= strlen("]");
     if (!*ret_fits) {
         *w = before;
@@ -114,7 +116,7 @@ static err add_batch(const struct listing *l, struct query *q, size_t n, struct 
 
     TRY(l->fetch(q, n + 1, &rows, &n_rows));
     while (i < n_rows && i < n && fits) {
-        TRY(write_whole(l, q->call->env, (const char *)rows + i * l->row_size, w, &fits));
+        TRY(write_whole(l, q, (const char *)rows + i * l->row_size, w, &fits));
         i += fits;
     }
     *ret_more = i < n_rows;

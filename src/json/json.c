@@ -261,3 +261,11 @@ err json_print(const json *v, struct buf *out)
     print(v, &w);
     return buf_ok(out);
 }
+
+void json_write_value(struct json_writer *w, const char *name, const json *v)
+{
+    if (name != NULL) {
+        json_write_name(w, span_str(name));
+    }
+    print(v, w);
+}

@@ -51,5 +51,8 @@ void json_next(struct json_iter *it);
 /* Compact text, members in their given order, real numbers as shortest text that reads back equal.
  */
 err json_print(const json *v, struct buf *out);
+/* The same as a value among others; failure sticks in the buf. */
+struct json_writer;
+void json_write_value(struct json_writer *w, const char *name, const json *v);
 
 #endif

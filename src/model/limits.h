@@ -17,6 +17,9 @@ enum {
     LIMIT_ETAG = 128,
     LIMIT_STATUS_REASON = 128,
     LIMIT_API_VERSION = 32,
+    LIMIT_ISSUANCE_NAME_MIN = 3, /* names of certificate issuance */
+    LIMIT_ISSUANCE_NAMESPACE = 64,
+    LIMIT_ISSUANCE_NAME = 63,
 };
 
 /* X.509. */
