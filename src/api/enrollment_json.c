@@ -450,11 +450,9 @@ err enrollment_json_write(const struct env *env, const struct enrollment *e,
         enrollment_json_write_registration(view->registration, "registrationState", w);
     }
     TRY(enrollment_json_write_attestation(env, e, view->with_keys, "attestation", w));
-    if (enrollment_members_is_known(view->api_version, "capabilities")) {
-        json_write_begin_object(w, "capabilities");
-        json_write_bool(w, "iotEdge", e->iot_edge != 0);
-        json_write_end_object(w);
-    }
+    json_write_begin_object(w, "capabilities");
+    json_write_bool(w, "iotEdge", e->iot_edge != 0);
+    json_write_end_object(w);
     json_write_raw_if(w, "initialTwin", e->initial_twin);
     write_etag(e->etag, w);
     write_policies(e, view->api_version, w);

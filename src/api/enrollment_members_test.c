@@ -8,19 +8,13 @@
 #define STABLE  "2026-11-01"
 #define PREVIEW "2026-11-02-preview"
 
-/* Each is one that some version does not know. */
+/* Each is one that some version is not given. */
 static const char *const members[] = {
-    "allocationPolicy",
-    "capabilities",
-    "certificateAuthorityName",
-    "certificatePolicyName",
-    "clientCertificateIssuancePolicy",
-    "credentialPolicyName",
-    "customAllocationDefinition",
-    "deviceTypeRefs",
-    "iotHubs",
-    "namespaceName",
-    "optionalDeviceInformation",
+    "allocationPolicy",      "certificateAuthorityName",
+    "certificatePolicyName", "clientCertificateIssuancePolicy",
+    "credentialPolicyName",  "customAllocationDefinition",
+    "deviceTypeRefs",        "iotHubs",
+    "namespaceName",         "optionalDeviceInformation",
     "reprovisionPolicy",
 };
 enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
@@ -106,6 +100,7 @@ static void assert_members(const struct wire_reply *r, const char *version, cons
     assert_has_not(r, "null");
     assert_has(r, "\"provisioningStatus\":\"enabled\"");
     assert_has(r, "\"iotHubHostName\":\"hub.localhost\"");
+    assert_has(r, "\"capabilities\":{\"iotEdge\":true}");
 }
 
 static void test_a_version_is_given_what_it_knows(void **state)
