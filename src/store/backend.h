@@ -19,6 +19,8 @@ struct store_backend {
     err (*remove)(struct store_tx *tx, const struct kind *kind, const void *key);
     err (*scan)(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                 struct arena *arena, void *ret_rows, size_t *ret_n);
+    err (*walk)(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
+                struct arena *arena, store_row_fn fn, void *arg);
     err (*count)(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                  int64_t *ret_n);
 };

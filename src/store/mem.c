@@ -72,7 +72,8 @@ static void *copy_row(const struct kind *kind, const void *record)
 }
 
 /* `ret_record` may be what the row was looked up by: written once all is copied. */
-static err give_row(const struct kind *kind, const void *row, struct arena *arena, void *ret_record)
+static err give_row(const struct kind *kind, const void *row, bool without_secrets,
+                    struct arena *arena, void *ret_record)
 {
     uint8_t record[KIND_FIELDS_MAX * sizeof(struct span)];
 
@@ -82,9 +83,11 @@ static err give_row(const struct kind *kind, const void *row, struct arena *aren
         const struct field *f = &kind->fields[i];
 
         if (store_row_is_span(f)) {
-            struct span value;
+            struct span value = SPAN_NONE;
 
-            TRY(arena_copy(arena, store_row_span(row, f), &value));
+            if (!store_row_is_hidden(f, without_secrets)) {
+                TRY(arena_copy(arena, store_row_span(row, f), &value));
+            }
             store_row_set_span(record, f, value);
         }
     }
@@ -203,7 +206,7 @@ static err mem_find(struct store_tx *tx, const struct kind *kind, const void *ke
     size_t mark = arena->used;
 
     if (row != NULL) {
-        err e = give_row(kind, row, arena, ret_record);
+        err e = give_row(kind, row, false, arena, ret_record);
 
         if (!err_is_ok(e)) {
             arena->used = mark;
@@ -288,18 +291,47 @@ static bool is_behind(const struct kind *kind, const struct store_order *order,
         return true;
     }
     side = store_order_compare(kind, order, order->n, row, scan->after);
-    return scan->descending ? side < 0 : side > 0;
+    return (scan->is_inclusive && side == 0) || (scan->descending ? side < 0 : side > 0);
+}
+
+/* The rows of a scan. *ret_entries is the caller's to free, in the order of the walk. */
+static err find_entries(struct store_tx *tx, const struct kind *kind,
+                        const struct store_order *order, const struct store_scan *scan,
+                        struct entry **ret_entries, size_t *ret_n)
+{
+    const struct table *t = find_table(tx_of(tx)->store, kind);
+    size_t n_rows = t != NULL ? t->n : 0;
+    struct entry *entries = (struct entry *)calloc(n_rows + 1, sizeof(*entries));
+    size_t n = 0;
+
+    if (entries == NULL) {
+        return ERR(NOMEM);
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        if (has_prefix(kind, order, scan, t->rows[i]) && is_behind(kind, order, scan, t->rows[i])) {
+            entries[n++] = (struct entry){ kind, order, t->rows[i] };
+        }
+    }
+    qsort(entries, n, sizeof(*entries), compare_entries);
+    for (size_t i = 0; scan->descending && i < n / 2; i++) {
+        struct entry other = entries[n - 1 - i];
+
+        entries[n - 1 - i] = entries[i];
+        entries[i] = other;
+    }
+    *ret_entries = entries;
+    *ret_n = n;
+    return OK;
 }
 
 static err give_entries(const struct entry *entries, size_t n, const struct store_scan *scan,
                         struct store_rows *rows)
 {
     for (size_t i = 0; i < n && rows->n < scan->limit; i++) {
-        const struct entry *entry = &entries[scan->descending ? n - 1 - i : i];
         void *row;
 
         TRY(store_rows_add(rows, &row));
-        TRY(give_row(entry->kind, entry->row, rows->arena, row));
+        TRY(give_row(entries[i].kind, entries[i].row, scan->without_secrets, rows->arena, row));
     }
     return OK;
 }
@@ -307,25 +339,14 @@ static err give_entries(const struct entry *entries, size_t n, const struct stor
 static err mem_scan(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                     struct arena *arena, void *ret_rows, size_t *ret_n)
 {
-    const struct table *t = find_table(tx_of(tx)->store, kind);
     struct store_order order = store_order_of(kind, scan->index);
     struct store_rows rows = { .arena = arena, .size = kind->size, .limit = scan->limit };
     size_t mark = arena->used;
-    size_t n_rows = t != NULL ? t->n : 0;
-    size_t n = 0;
-    struct entry *entries = (struct entry *)calloc(n_rows + 1, sizeof(*entries));
+    struct entry *entries;
+    size_t n;
     err e;
 
-    if (entries == NULL) {
-        return ERR(NOMEM);
-    }
-    for (size_t i = 0; i < n_rows; i++) {
-        if (has_prefix(kind, &order, scan, t->rows[i]) &&
-            is_behind(kind, &order, scan, t->rows[i])) {
-            entries[n++] = (struct entry){ kind, &order, t->rows[i] };
-        }
-    }
-    qsort(entries, n, sizeof(*entries), compare_entries);
+    TRY(find_entries(tx, kind, &order, scan, &entries, &n));
     e = give_entries(entries, n, scan, &rows);
     free(entries);
     if (!err_is_ok(e)) {
@@ -334,6 +355,37 @@ static err mem_scan(struct store_tx *tx, const struct kind *kind, const struct s
     }
     store_rows_end(&rows, ret_rows, ret_n);
     return OK;
+}
+
+static err hand_entry(const struct entry *entry, const struct store_scan *scan, struct arena *arena,
+                      store_row_fn fn, void *arg, bool *more)
+{
+    void *row = arena_alloc(arena, entry->kind->size);
+
+    if (row == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(give_row(entry->kind, entry->row, scan->without_secrets, arena, row));
+    return fn(row, arg, more);
+}
+
+static err mem_walk(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
+                    struct arena *arena, store_row_fn fn, void *arg)
+{
+    struct store_order order = store_order_of(kind, scan->index);
+    size_t mark = arena->used;
+    struct entry *entries;
+    bool more = true;
+    err e = OK;
+    size_t n;
+
+    TRY(find_entries(tx, kind, &order, scan, &entries, &n));
+    for (size_t i = 0; i < n && more && err_is_ok(e); i++) {
+        e = hand_entry(&entries[i], scan, arena, fn, arg, &more);
+        arena->used = mark;
+    }
+    free(entries);
+    return e;
 }
 
 static err mem_count(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
@@ -442,6 +494,7 @@ static const struct store_backend backend = {
     .put = mem_put,
     .remove = mem_remove,
     .scan = mem_scan,
+    .walk = mem_walk,
     .count = mem_count,
 };
 

@@ -18,6 +18,12 @@ void store_row_set_span(void *record, const struct field *f, struct span value);
 int64_t store_row_int(const void *record, const struct field *f);
 void store_row_set_int(void *record, const struct field *f, int64_t value);
 
+/* Should a scan leave this member absent? */
+static inline bool store_row_is_hidden(const struct field *f, bool without_secrets)
+{
+    return without_secrets && f->type == FIELD_SECRET;
+}
+
 bool store_row_is_absent(const void *record, const struct field *f);
 /* <0, 0, >0: absent first, then bytewise; integers by value. */
 int store_row_compare_field(const void *a, const void *b, const struct field *f);

@@ -98,11 +98,15 @@ static err read_span(sqlite3_stmt *stmt, int column, struct arena *arena, struct
                                                    : ERR(NOMEM);
 }
 
-static err read_row(sqlite3_stmt *stmt, const struct kind *kind, struct arena *arena, void *row)
+static err read_row(sqlite3_stmt *stmt, const struct kind *kind, bool without_secrets,
+                    struct arena *arena, void *row)
 {
     for (int i = 0; i < kind->n_fields; i++) {
         const struct field *f = &kind->fields[i];
 
+        if (store_row_is_hidden(f, without_secrets)) {
+            continue; /* the row is zeroed */
+        }
         if (store_row_is_span(f)) {
             struct span value;
 
@@ -129,7 +133,7 @@ static err find_row(struct store_sqlite_db *db, sqlite3_stmt *stmt, const struct
 
     if (rc == SQLITE_ROW) {
         *ret_found = true;
-        return read_row(stmt, kind, arena, row);
+        return read_row(stmt, kind, false, arena, row);
     }
     *ret_found = false;
     return rc == SQLITE_DONE ? OK : store_sqlite_db_fault(db, rc);
@@ -208,19 +212,49 @@ struct walk {
     const struct store_scan *scan;
     struct store_order order;
     struct store_rows rows;
+    store_row_fn fn; /* what takes the rows; NULL: they are collected in `rows` */
+    void *arg;
+    bool is_over;
 };
+
+static err collect_row(struct walk *w, sqlite3_stmt *stmt)
+{
+    void *row;
+
+    TRY(store_rows_add(&w->rows, &row));
+    TRY(read_row(stmt, w->kind, w->scan->without_secrets, w->rows.arena, row));
+    w->is_over = w->rows.n == w->scan->limit;
+    return OK;
+}
+
+static err hand_row(struct walk *w, sqlite3_stmt *stmt)
+{
+    struct arena *arena = w->rows.arena;
+    size_t mark = arena->used;
+    void *row = arena_alloc(arena, w->kind->size);
+    bool more = true;
+    err e =
+        row == NULL ? ERR(NOMEM) : read_row(stmt, w->kind, w->scan->without_secrets, arena, row);
+
+    if (err_is_ok(e)) {
+        e = w->fn(row, w->arg, &more);
+    }
+    arena->used = mark;
+    w->is_over = !more;
+    return e;
+}
 
 static err step_rows(struct walk *w, sqlite3_stmt *stmt)
 {
-    int rc;
+    while (!w->is_over) {
+        int rc = sqlite3_step(stmt);
 
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        void *row;
-
-        TRY(store_rows_add(&w->rows, &row));
-        TRY(read_row(stmt, w->kind, w->rows.arena, row));
+        if (rc != SQLITE_ROW) {
+            return rc == SQLITE_DONE ? OK : store_sqlite_db_fault(w->db, rc);
+        }
+        TRY(w->fn != NULL ? hand_row(w, stmt) : collect_row(w, stmt));
     }
-    return rc == SQLITE_DONE ? OK : store_sqlite_db_fault(w->db, rc);
+    return OK;
 }
 
 /* The rows whose first n_equal members are those of `from` and whose next is in the range. */
@@ -231,16 +265,19 @@ static err walk_part(struct walk *w, const void *from, int n_equal, enum store_s
                              .n_equal = n_equal,
                              .range = range,
                              .descending = w->scan->descending };
-    int n_bound = n_equal + (range == STORE_SQL_ABOVE || range == STORE_SQL_BELOW);
+    bool has_value =
+        range != STORE_SQL_ALL && range != STORE_SQL_PRESENT && range != STORE_SQL_ABSENT;
+    int n_bound = n_equal + has_value;
+    int64_t limit = w->fn != NULL ? -1 : (int64_t)(w->scan->limit - w->rows.n);
     sqlite3_stmt *stmt;
     err e;
 
-    if (w->rows.n == w->scan->limit) {
+    if (w->is_over) {
         return OK;
     }
     TRY(statement_of(w->db, w->kind, &sql, &stmt));
     TRY(bind_fields(w->db, stmt, w->kind, &w->order, n_bound, from));
-    (void)sqlite3_bind_int64(stmt, n_bound + 1, (int64_t)(w->scan->limit - w->rows.n));
+    (void)sqlite3_bind_int64(stmt, n_bound + 1, limit);
     e = step_rows(w, stmt);
     (void)sqlite3_reset(stmt);
     return e;
@@ -248,13 +285,24 @@ static err walk_part(struct walk *w, const void *from, int n_equal, enum store_s
 
 /* Behind (a, b, c) lie, in this order: (a, b, >c), (a, >b, …), (>a, …, …); each is one seek. Absent
  * comes before every value: ascending, what is behind it is all that is present; descending, it is
- * behind all values. */
+ * behind all values. The place itself ends in a member of the primary key, which is never absent.
+ */
 static err walk_behind(struct walk *w, const void *after)
 {
-    for (int at = w->order.n - 1; at >= w->scan->n_prefix; at--) {
+    int last = w->order.n - 1;
+
+    if (w->scan->is_inclusive && w->scan->n_prefix > last) {
+        return walk_part(w, after, w->order.n, STORE_SQL_ALL); /* the prefix is the place */
+    }
+    for (int at = last; at >= w->scan->n_prefix; at--) {
         const struct field *f = &w->kind->fields[w->order.fields[at]];
         bool is_absent = store_row_is_absent(after, f);
 
+        if (w->scan->is_inclusive && at == last) {
+            TRY(walk_part(w, after, at,
+                          w->scan->descending ? STORE_SQL_AT_MOST : STORE_SQL_AT_LEAST));
+            continue;
+        }
         if (!w->scan->descending) {
             TRY(walk_part(w, after, at, is_absent ? STORE_SQL_PRESENT : STORE_SQL_ABOVE));
             continue;
@@ -309,6 +357,22 @@ static err sqlite_scan(struct store_tx *tx, const struct kind *kind, const struc
     }
     store_rows_end(&w.rows, ret_rows, ret_n);
     return OK;
+}
+
+static err sqlite_walk(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
+                       struct arena *arena, store_row_fn fn, void *arg)
+{
+    struct walk w = {
+        .db = tx_of(tx)->db,
+        .kind = kind,
+        .scan = scan,
+        .order = store_order_of(kind, scan->index),
+        .rows = { .arena = arena },
+        .fn = fn,
+        .arg = arg,
+    };
+
+    return walk(&w);
 }
 
 static err sqlite_count(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
@@ -477,6 +541,7 @@ static const struct store_backend backend = {
     .put = sqlite_put,
     .remove = sqlite_remove,
     .scan = sqlite_scan,
+    .walk = sqlite_walk,
     .count = sqlite_count,
 };
 

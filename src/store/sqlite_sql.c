@@ -84,6 +84,8 @@ static void print_where(const struct store_sql *sql, const struct kind *kind,
         [STORE_SQL_ALL] = "",
         [STORE_SQL_ABOVE] = ">?",
         [STORE_SQL_BELOW] = "<?",
+        [STORE_SQL_AT_LEAST] = ">=?",
+        [STORE_SQL_AT_MOST] = "<=?",
         [STORE_SQL_PRESENT] = ">=''", /* texts and blobs all are; unlike IS NOT NULL, it seeks */
         [STORE_SQL_ABSENT] = " IS NULL",
     };

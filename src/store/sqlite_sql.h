@@ -16,8 +16,10 @@ enum store_sql_verb {
 /* How a scan bounds the member behind the equal ones. */
 enum store_sql_range {
     STORE_SQL_ALL,
-    STORE_SQL_ABOVE,   /* > value */
-    STORE_SQL_BELOW,   /* < value; absent ones are not */
+    STORE_SQL_ABOVE, /* > value */
+    STORE_SQL_BELOW, /* < value; absent ones are not */
+    STORE_SQL_AT_LEAST,
+    STORE_SQL_AT_MOST,
     STORE_SQL_PRESENT, /* not absent */
     STORE_SQL_ABSENT,
 };
@@ -35,8 +37,8 @@ struct store_sql {
 unsigned store_sql_number(const struct store_sql *sql);
 
 /* Parameters, numbered from 1: FIND, DELETE: the key; INSERT, PUT: every field; SCAN: the equal
- * members, the range's value (ABOVE and BELOW), the limit; COUNT: the equal members. Columns of
- * FIND and SCAN: every field. */
+ * members, the range's value (but for PRESENT and ABSENT), the limit (negative: none); COUNT: the
+ * equal members. Columns of FIND and SCAN: every field. */
 void store_sql_print(const struct store_sql *sql, const struct kind *kind, struct buf *out);
 
 #endif

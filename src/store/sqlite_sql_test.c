@@ -193,6 +193,7 @@ static void test_numbers_differ(void **state)
         { .verb = STORE_SQL_SCAN, .index = 3 },
         { .verb = STORE_SQL_SCAN, .n_equal = 36 },
         { .verb = STORE_SQL_SCAN, .range = STORE_SQL_ABSENT },
+        { .verb = STORE_SQL_SCAN, .range = STORE_SQL_AT_LEAST },
         { .verb = STORE_SQL_SCAN, .descending = true },
         { .verb = STORE_SQL_SCAN, .index = 3, .range = STORE_SQL_ABOVE },
     };

@@ -101,6 +101,13 @@ err store_scan(struct store_tx *tx, const struct kind *kind, const struct store_
     return tx->backend->scan(tx, kind, scan, arena, ret_rows, ret_n);
 }
 
+err store_walk(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
+               struct arena *arena, store_row_fn fn, void *arg)
+{
+    assert(is_scan_of(kind, scan));
+    return tx->backend->walk(tx, kind, scan, arena, fn, arg);
+}
+
 err store_count(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                 int64_t *ret_n)
 {

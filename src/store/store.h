@@ -71,14 +71,22 @@ struct store_scan {
     const void
         *prefix; /* a record whose first n_prefix members of that order must match; NULL with 0 */
     int n_prefix;
-    const void *after; /* a record: start behind its place in that order; NULL: at the start */
-    bool descending;   /* walk, and read "behind", from the end */
-    size_t limit;      /* 1 to 1,000,000 rows */
+    const void *after;    /* a record: start behind its place in that order; NULL: at the start */
+    bool is_inclusive;    /* a row in just that place comes, too */
+    bool descending;      /* walk, and read "behind", from the end */
+    bool without_secrets; /* SECRET members stay absent: nothing is unsealed */
+    size_t limit;         /* 1 to 1,000,000 rows */
 };
 /* *ret_rows: array of `*ret_n` records in the arena (never NULL with n > 0). ERR_NOMEM: arena at
  * its cap. */
 err store_scan(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                struct arena *arena, void *ret_rows, size_t *ret_n);
+/* Hands the same rows to fn one after another, without a limit; each is in the arena until fn
+ * returns, so that any number of rows takes the room of the largest. fn does not use tx; it clears
+ * *more to end the walk. Its fault ends it, too, and is given back. */
+typedef err (*store_row_fn)(const void *row, void *arg, bool *more);
+err store_walk(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
+               struct arena *arena, store_row_fn fn, void *arg);
 /* Rows with the prefix of `scan` (after, limit and order ignored). */
 err store_count(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                 int64_t *ret_n);

@@ -380,7 +380,7 @@ static size_t expect_scan(const struct kind *kind, const struct store_scan *scan
         }
         if (scan->after != NULL) {
             int side = store_order_compare(kind, &order, order.n, &all[i], scan->after);
-            if (scan->descending ? side >= 0 : side <= 0) {
+            if ((side != 0 || !scan->is_inclusive) && (scan->descending ? side >= 0 : side <= 0)) {
                 continue;
             }
         }
@@ -414,6 +414,55 @@ static void make_registrations(struct fixture *f, struct registration *rows)
     }
 }
 
+/* What a walk hands over: noted, compared by the test. */
+struct walking {
+    const struct kind *kind;
+    struct store_scan scan;
+    struct arena *arena;
+    struct arena seen; /* copies of keys */
+    struct span keys[N_REGISTRATIONS];
+    size_t n, most, used;
+    enum err_code fail_with;
+};
+
+static err note_row(const void *row, void *arg, bool *more)
+{
+    struct walking *w = (struct walking *)arg;
+    const struct field *f = &w->kind->fields[w->kind->n_key - 1];
+
+    TRY(arena_copy(&w->seen, store_row_span(row, f), &w->keys[w->n++]));
+    w->used = w->arena->used;
+    *more = w->n < w->most;
+    return w->fail_with != ERR_NONE && !*more ? err_set(w->fail_with, "enough") : OK;
+}
+
+static err run_walk(struct store_tx *tx, void *arg)
+{
+    struct walking *w = (struct walking *)arg;
+
+    return store_walk(tx, w->kind, &w->scan, w->arena, note_row, w);
+}
+
+/* The rows of the scan in its order, as many as are wanted. */
+static void check_walk(struct fixture *f, const struct registration *all,
+                       const struct store_scan *scan, const size_t *want, size_t n)
+{
+    static uint8_t block[16384];
+    struct walking w = { .kind = &KIND_REGISTRATION,
+                         .scan = *scan,
+                         .arena = &f->arena,
+                         .most = scan->limit < N_REGISTRATIONS ? scan->limit : N_REGISTRATIONS };
+    size_t mark = f->arena.used;
+
+    arena_init(&w.seen, block, sizeof(block));
+    assert_int_equal(store_read(f->store, run_walk, &w).code, ERR_NONE);
+    assert_int_equal(w.n, n);
+    assert_int_equal(f->arena.used, mark);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(span_eq(w.keys[i], all[want[i]].key));
+    }
+}
+
 static void check_scan(struct fixture *f, const struct registration *all, struct store_scan scan)
 {
     size_t want[N_REGISTRATIONS];
@@ -426,6 +475,7 @@ static void check_scan(struct fixture *f, const struct registration *all, struct
         assert_same(&KIND_REGISTRATION, (const struct registration *)s.rows + i, &all[want[i]]);
     }
     f->arena.used = mark;
+    check_walk(f, all, &scan, want, n);
 }
 
 static void test_scans_of_an_index(void **state)
@@ -450,10 +500,66 @@ static void test_scans_of_an_index(void **state)
             for (size_t a = 0; a < N_REGISTRATIONS; a += 3) {
                 scan.after = &all[a];
                 scan.limit = a % 2 == 0 ? 1000 : 2;
+                scan.is_inclusive = false;
+                check_scan(f, all, scan);
+                scan.is_inclusive = true;
                 check_scan(f, all, scan);
             }
         }
     }
+}
+
+static void test_a_walk_ends_when_told(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct registration all[N_REGISTRATIONS];
+    static uint8_t block[4096];
+    struct walking w = { .kind = &KIND_REGISTRATION, .arena = &f->arena, .most = 3 };
+    size_t mark;
+
+    make_registrations(f, all);
+    mark = f->arena.used;
+    arena_init(&w.seen, block, sizeof(block));
+    assert_int_equal(store_read(f->store, run_walk, &w).code, ERR_NONE);
+    assert_int_equal(w.n, 3);
+    w.n = 0;
+    w.fail_with = ERR_PRECONDITION;
+    assert_int_equal(store_read(f->store, run_walk, &w).code, ERR_PRECONDITION);
+    assert_string_equal(err_detail(), "enough");
+    assert_int_equal(w.n, 3);
+    assert_int_equal(f->arena.used, mark);
+    /* Each row takes the room of the one before. */
+    w.n = 0;
+    w.fail_with = ERR_NONE;
+    w.most = N_REGISTRATIONS;
+    f->arena.size = w.used + 16;
+    assert_int_equal(store_read(f->store, run_walk, &w).code, ERR_NONE);
+    assert_int_equal(w.n, N_REGISTRATIONS);
+    f->arena.size = mark + 8;
+    assert_int_equal(store_read(f->store, run_walk, &w).code, ERR_NOMEM);
+    assert_int_equal(f->arena.used, mark);
+    f->arena.size = ARENA_SIZE;
+}
+
+static void test_secrets_stay_behind(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct enrollment e = { .id_scope = SPAN("s"),
+                            .kind = ENROLLMENT_GROUP,
+                            .key = SPAN("g"),
+                            .primary_key = SPAN("secret"),
+                            .endorsement_key = SPAN("public") };
+    struct scanning s;
+    const struct enrollment *got;
+
+    assert_int_equal(write_one(f, PUT, &KIND_ENROLLMENT, &e), ERR_NONE);
+    s = scan_of(f, &KIND_ENROLLMENT, (struct store_scan){ .limit = 1 });
+    got = (const struct enrollment *)s.rows;
+    assert_true(span_eq(got->primary_key, SPAN("secret")));
+    s = scan_of(f, &KIND_ENROLLMENT, (struct store_scan){ .limit = 1, .without_secrets = true });
+    got = (const struct enrollment *)s.rows;
+    assert_true(span_is_absent(got->primary_key));
+    assert_true(span_eq(got->endorsement_key, SPAN("public")));
 }
 
 static void test_count_by_index(void **state)
@@ -738,6 +844,8 @@ int main(void)
         ON_BOTH(test_scan_order),
         ON_BOTH(test_scan_of_nothing),
         ON_BOTH(test_scans_of_an_index),
+        ON_BOTH(test_a_walk_ends_when_told),
+        ON_BOTH(test_secrets_stay_behind),
         ON_BOTH(test_count_by_index),
         ON_BOTH(test_arena_at_its_cap),
         ON_BOTH(test_fault_undoes_all),
