@@ -295,49 +295,15 @@ static void what_has_gone_since_does_not_stand_in_the_way(void **state)
     assert_reason(GRANTED, drop(ENROLLMENT_GROUP, "g", NULL));
 }
 
-/* ---- pages ---- */
-
-static void pages_are_in_the_order_of_folded_ids(void **state)
-{
-    static const char *const ids[] = { "b", "A", "C", "d" };
-    struct core_enrollment_put create = { 0 };
-    struct enrollment *rows;
-    struct enrollment group = group_of("group", &ca, NULL);
-    size_t n;
-
-    (void)state;
-    for (size_t i = 0; i < 4; i++) {
-        struct enrollment e =
-            fixture_enrollment(&f, ENROLLMENT_INDIVIDUAL, ids[i], X509_SOURCE_CLIENT);
-
-        e.x509_primary = fixture_der(&f, &leaf);
-        assert_reason(GRANTED, put(&e, &create));
-    }
-    assert_reason(GRANTED, put(&group, &create));
-    assert_ok(
-        core_enrollment_list(&f.env, f.scope, ENROLLMENT_INDIVIDUAL, SPAN_NONE, 3, &rows, &n));
-    assert_int_equal(n, 3);
-    assert_span("A", rows[0].id);
-    assert_span("C", rows[2].id);
-    assert_ok(
-        core_enrollment_list(&f.env, f.scope, ENROLLMENT_INDIVIDUAL, rows[2].key, 3, &rows, &n));
-    assert_int_equal(n, 1);
-    assert_span("d", rows[0].id);
-    assert_ok(core_enrollment_list(&f.env, f.scope, ENROLLMENT_GROUP, SPAN_NONE, 3, &rows, &n));
-    assert_int_equal(n, 1);
-    assert_ok(core_enrollment_list(&f.env, SPAN("0ne00000002"), ENROLLMENT_GROUP, SPAN_NONE, 3,
-                                   &rows, &n));
-    assert_int_equal(n, 0);
-}
+/* ---- registrations ---- */
 
 static void registrations_of_a_group(void **state)
 {
     struct core_enrollment_put create = { 0 };
     struct enrollment e = group_of("g", &ca, NULL);
     struct core_match stale = { .is_given = true, .etag = SPAN("x") };
-    struct registration *rows;
+    struct registration row;
     struct verdict v;
-    size_t n;
 
     (void)state;
     assert_reason(GRANTED, put(&e, &create));
@@ -350,20 +316,13 @@ static void registrations_of_a_group(void **state)
         (void)fixture_register(&f, id, &device.cert, 1);
         fixture_free(&device);
     }
-    assert_ok(core_registration_list(&f.env, f.scope, SPAN("g"), SPAN_NONE, 2, &rows, &n));
-    assert_int_equal(n, 2);
-    assert_span("D0", rows[0].id);
-    assert_ok(core_registration_list(&f.env, f.scope, SPAN("g"), rows[1].key, 2, &rows, &n));
-    assert_int_equal(n, 1);
-    assert_span("D2", rows[0].id);
-    assert_ok(core_registration_list(&f.env, f.scope, SPAN("h"), SPAN_NONE, 2, &rows, &n));
-    assert_int_equal(n, 0);
-    assert_ok(core_registration_list(&f.env, f.scope, SPAN_NONE, SPAN_NONE, 9, &rows, &n));
-    assert_int_equal(n, 3);
+    assert_ok(core_registration_get(&f.env, f.scope, SPAN("D1"), &row, &v));
+    assert_reason(GRANTED, v);
+    assert_span("g", row.enrollment);
 
     assert_ok(core_registration_delete(&f.env, f.scope, SPAN("d1"), &stale, &v));
     assert_reason(ETAG_MISMATCH, v);
-    stale.etag = rows[1].etag;
+    stale.etag = row.etag;
     assert_ok(core_registration_delete(&f.env, f.scope, SPAN("d1"), &stale, &v));
     assert_reason(GRANTED, v);
     assert_ok(core_registration_delete(&f.env, f.scope, SPAN("d1"), &stale, &v));
@@ -382,7 +341,6 @@ int main(void)
         CASE(replacing_a_certificate_changes_who_may_register),
         CASE(slots_may_be_kept),
         CASE(what_has_gone_since_does_not_stand_in_the_way),
-        CASE(pages_are_in_the_order_of_folded_ids),
         CASE(registrations_of_a_group),
     };
 

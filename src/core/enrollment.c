@@ -246,7 +246,7 @@ err core_enrollment_put(const struct env *env, const struct core_enrollment_put 
     return OK;
 }
 
-/* ---- delete, get, list ---- */
+/* ---- delete, get ---- */
 
 static err drop(struct store_tx *tx, void *arg)
 {
@@ -295,39 +295,5 @@ err core_enrollment_get(const struct env *env, struct span id_scope, enum enroll
         *ret_enrollment = w.e;
     }
     *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
-    return OK;
-}
-
-struct enrollment_page {
-    const struct env *env;
-    struct store_scan scan;
-    struct enrollment *rows;
-    size_t n;
-};
-
-static err read_page(struct store_tx *tx, void *arg)
-{
-    struct enrollment_page *p = arg;
-
-    return store_scan(tx, &KIND_ENROLLMENT, &p->scan, p->env->arena, &p->rows, &p->n);
-}
-
-err core_enrollment_list(const struct env *env, struct span id_scope, enum enrollment_kind kind,
-                         struct span after, size_t limit, struct enrollment **ret_rows,
-                         size_t *ret_n)
-{
-    struct enrollment prefix = { .id_scope = id_scope, .kind = kind };
-    struct enrollment behind = { .id_scope = id_scope, .kind = kind, .key = after };
-    struct enrollment_page p = {
-        .env = env,
-        .scan = { .prefix = &prefix,
-                  .n_prefix = 2,
-                  .after = span_is_absent(after) ? NULL : &behind,
-                  .limit = limit },
-    };
-
-    TRY(store_read(env->store, read_page, &p));
-    *ret_rows = p.rows;
-    *ret_n = p.n;
     return OK;
 }

@@ -37,20 +37,11 @@ err core_enrollment_delete(const struct env *env, struct span id_scope, enum enr
 err core_enrollment_get(const struct env *env, struct span id_scope, enum enrollment_kind kind,
                         struct span id, struct enrollment *ret_enrollment,
                         struct verdict *ret_verdict);
-/* A page in the order of folded IDs; after: folded ID to start behind, or absent. */
-err core_enrollment_list(const struct env *env, struct span id_scope, enum enrollment_kind kind,
-                         struct span after, size_t limit, struct enrollment **ret_rows,
-                         size_t *ret_n);
-
-/* Registrations for the operator. `group`: folded enrollment group ID, or absent for all of the
- * scope. */
+/* Registrations for the operator; lists of both are core/listing.h's. */
 err core_registration_get(const struct env *env, struct span id_scope, struct span id,
                           struct registration *ret_registration, struct verdict *ret_verdict);
 err core_registration_delete(const struct env *env, struct span id_scope, struct span id,
                              const struct core_match *match, struct verdict *ret_verdict);
-err core_registration_list(const struct env *env, struct span id_scope, struct span group,
-                           struct span after, size_t limit, struct registration **ret_rows,
-                           size_t *ret_n);
 
 /* Decision records of an ID scope, and of its devices at the doors of the hubs linked to it. By
  * tracking ID: RESOURCE_NOT_FOUND. Of a registration, and of the device it became: newest first, at

@@ -49,9 +49,6 @@ struct registration_work {
     bool is_found;
     const struct core_match *match;
     struct verdict verdict;
-    struct store_scan scan;
-    struct registration *rows;
-    size_t n;
 };
 
 static err read_one(struct store_tx *tx, void *arg)
@@ -94,37 +91,5 @@ err core_registration_delete(const struct env *env, struct span id_scope, struct
     TRY(model_fold(env->arena, id, &w.registration.key));
     TRY(store_write(env->store, delete_one, &w));
     *ret_verdict = w.verdict;
-    return OK;
-}
-
-static err read_page(struct store_tx *tx, void *arg)
-{
-    struct registration_work *w = arg;
-
-    return store_scan(tx, &KIND_REGISTRATION, &w->scan, w->env->arena, &w->rows, &w->n);
-}
-
-err core_registration_list(const struct env *env, struct span id_scope, struct span group,
-                           struct span after, size_t limit, struct registration **ret_rows,
-                           size_t *ret_n)
-{
-    struct registration prefix = { .id_scope = id_scope,
-                                   .enrollment_kind = ENROLLMENT_GROUP,
-                                   .enrollment = group };
-    struct registration behind = prefix;
-    bool is_of_group = !span_is_absent(group);
-    struct registration_work w = {
-        .env = env,
-        .scan = { .index = is_of_group ? REGISTRATION_BY_ENROLLMENT : 0,
-                  .prefix = &prefix,
-                  .n_prefix = is_of_group ? 3 : 1,
-                  .after = span_is_absent(after) ? NULL : &behind,
-                  .limit = limit },
-    };
-
-    behind.key = after;
-    TRY(store_read(env->store, read_page, &w));
-    *ret_rows = w.rows;
-    *ret_n = w.n;
     return OK;
 }

@@ -159,6 +159,26 @@ struct span json_text(const json *string)
                                   : SPAN_NONE;
 }
 
+bool json_find_number(const json *v, struct json_number *ret_number)
+{
+    if (!json_is_number(v)) {
+        return false;
+    }
+    *ret_number = (struct json_number){ .is_integer = json_is_integer(v),
+                                        .integer = json_integer_value(v),
+                                        .real = json_number_value(v) };
+    return true;
+}
+
+bool json_find_bool(const json *v, bool *ret_value)
+{
+    if (!json_is_boolean(v)) {
+        return false;
+    }
+    *ret_value = json_is_true(v);
+    return true;
+}
+
 static struct json_iter iter_at(json *object, void *at)
 {
     return (struct json_iter){

@@ -37,6 +37,16 @@ err json_get_bool(const json *object, const char *name, bool *ret_value);
 err json_get_int(const json *object, const char *name, int64_t *ret_value);
 struct span json_text(const json *string); /* absent when it is no string */
 
+/* Whole numbers are exact. */
+struct json_number {
+    bool is_integer; /* else `real` alone counts */
+    int64_t integer;
+    double real;
+};
+/* False: v is of another type. */
+bool json_find_number(const json *v, struct json_number *ret_number);
+bool json_find_bool(const json *v, bool *ret_value);
+
 /* Members of an object in their order: `for (json_iter it = json_first(o); it.name;
  * json_next(&it))`. */
 struct json_iter {

@@ -219,6 +219,25 @@ static void kinds_and_members(void **state)
     assert_true(span_is_absent(json_text(NULL)));
 }
 
+static void scalars(void **state)
+{
+    AUTO(json) json *list = NULL;
+    struct json_number n;
+    bool b;
+
+    (void)state;
+    assert_true(err_is_ok(json_parse(SPAN("[9007199254740993,2.5,true,\"1\"]"), DEPTH, &list)));
+    assert_true(json_find_number(json_array_at(list, 0), &n));
+    assert_true(n.is_integer && n.integer == 9007199254740993);
+    assert_true(json_find_number(json_array_at(list, 1), &n));
+    assert_true(!n.is_integer && n.real > 2.4 && n.real < 2.6);
+    assert_true(json_find_bool(json_array_at(list, 2), &b) && b);
+    assert_false(json_find_number(json_array_at(list, 2), &n));
+    assert_false(json_find_bool(json_array_at(list, 0), &b));
+    assert_false(json_find_number(json_array_at(list, 3), &n));
+    assert_false(json_find_number(NULL, &n) || json_find_bool(NULL, &b));
+}
+
 static void iteration_keeps_the_order(void **state)
 {
     static const char *const names[] = { "z", "a", "m" };
@@ -260,7 +279,7 @@ int main(void)
         cmocka_unit_test(absent_text_is_malformed), cmocka_unit_test(very_deep_is_too_large),
         cmocka_unit_test(fault_says_where),         cmocka_unit_test(typed_members),
         cmocka_unit_test(kinds_and_members),        cmocka_unit_test(iteration_keeps_the_order),
-        cmocka_unit_test(print_needs_room),
+        cmocka_unit_test(print_needs_room),         cmocka_unit_test(scalars),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
