@@ -51,13 +51,14 @@ static err put_row(struct store_tx *tx, void *arg)
                             .x509_source = X509_SOURCE_NONE };
     char twin[256], site[64] = "", floor[64] = "";
 
-    (void)snprintf(site, sizeof(site), k->site ? "\"site\":\"%s\"" : "", k->site);
-    (void)snprintf(floor, sizeof(floor),
-                   k->floor == 9   ? "\"floor\":\"nine\""
-                   : k->floor == 8 ? "\"floor\":null"
-                   : k->floor == 7 ? ""
-                                   : "\"floor\":%d.5",
-                   k->floor);
+    if (k->site != NULL) {
+        (void)snprintf(site, sizeof(site), "\"site\":\"%s\"", k->site);
+    }
+    if (k->floor < 7) {
+        (void)snprintf(floor, sizeof(floor), "\"floor\":%d.5", k->floor);
+    } else if (k->floor > 7) {
+        (void)snprintf(floor, sizeof(floor), "\"floor\":%s", k->floor == 8 ? "null" : "\"nine\"");
+    }
     (void)snprintf(twin, sizeof(twin), "{\"tags\":{%s%s%s}}", site,
                    site[0] != '\0' && floor[0] != '\0' ? "," : "", floor);
     TRY(model_fold(&w.arena, e.id, &e.key));
@@ -647,7 +648,7 @@ static void test_a_selective_condition_over_many_rows(void **state)
 
     (void)state;
     assert_true(err_is_ok(store_write(w.service.store, put_many, &many)));
-    assert_int_equal(collect("* WHERE capabilities.iotEdge = true", 100, ids, &pages), 13);
+    assert_int_equal(collect("* WHERE capabilities.iotEdge = true", 100, ids, &pages), 6);
     assert_int_equal(pages, (many + LIMIT_QUERY_EXAMINED - 1) / LIMIT_QUERY_EXAMINED);
     r = ask_query("/enrollments/query" V, "* WHERE capabilities.iotEdge = true",
                   "x-ms-max-item-count: 1\r\n");
@@ -656,8 +657,8 @@ static void test_a_selective_condition_over_many_rows(void **state)
     r = ask_query("/enrollments/query" V, "SELECT COUNT() WHERE capabilities.iotEdge = true", "");
     assert_int_equal(r.status, 400);
     assert_int_equal(w.task_note.reason, REASON_QUERY_TOO_WIDE);
-    assert_has(&r, "COUNT() gave up after 200000 rows: narrow it by a condition on registrationId");
-    assert_int_equal(count_of("capabilities.iotEdge = true AND registrationId < 'm1'"), 6);
+    assert_has(&r, "COUNT() gave up after 100000 rows: narrow it by a condition on registrationId");
+    assert_int_equal(count_of("capabilities.iotEdge = true AND registrationId < 'm09'"), 6);
     assert_int_equal(count_of("attestation.type = 'tpm'"), many);
 }
 

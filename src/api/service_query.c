@@ -172,7 +172,7 @@ static err answer_page(const struct question *q)
 static err answer_count(const struct question *q)
 {
     struct http_call *call = q->call;
-    struct page p = { .q = q, .most_examined = LIMIT_QUERY_COUNTED };
+    struct page p = { .q = q, .most_examined = LIMIT_QUERY_COUNTED + 1 };
     struct json_writer w;
     struct buf out;
     struct span text;
@@ -187,8 +187,8 @@ static err answer_count(const struct question *q)
     if (p.is_more) {
         return http_call_refuse_with(
             call, REASON_QUERY_TOO_WIDE,
-            "COUNT() gave up after %zu rows: narrow it by a condition on %s, joined by AND.",
-            p.n_examined, q->route->narrowing);
+            "COUNT() gave up after %d rows: narrow it by a condition on %s, joined by AND.",
+            LIMIT_QUERY_COUNTED, q->route->narrowing);
     }
     out = arena_buf(call->env->arena);
     w = json_writer_over(&out);

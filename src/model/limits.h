@@ -76,7 +76,7 @@ enum {
     LIMIT_QUERY_PATH = 16,                 /* names of one path */
     LIMIT_QUERY_EXAMINED = 20 * 1000,      /* rows that one page looks at */
     LIMIT_QUERY_LOOKAHEAD = 1000,          /* rows looked at behind a full page, for another */
-    LIMIT_QUERY_COUNTED = 200 * 1000,      /* rows that one COUNT() looks at */
+    LIMIT_QUERY_COUNTED = 100 * 1000,      /* rows that one COUNT() looks at */
     LIMIT_QUERY_PARSED = 64 * 1024 * 1024, /* bytes of stored JSON read for either */
     LIMIT_BULK = 10,                       /* items of a bulk request, as the real service */
     LIMIT_DECISIONS_TOP = 100,             /* decision records in one answer */
