@@ -571,8 +571,9 @@ static void test_projections_are_the_members(void **state)
     static const char more[] =
         ",\"deviceId\":\"D\",\"capabilities\":{\"iotEdge\":true},\"allocationPolicy\":\"static\","
         "\"iotHubs\":[\"hub.localhost\"],\"initialTwin\":{\"tags\":{\"a\":1.5,\"b\":[true]},"
-        "\"properties\":{\"desired\":{\"c\":null}}},\"optionalDeviceInformation\":{\"x\":\"y\"},"
-        "\"customAllocationDefinition\":{\"webhookUrl\":\"https://a\",\"apiVersion\":\"1\"},"
+        "\"properties\":{\"desired\":{\"c\":2}}},\"optionalDeviceInformation\":{\"x\":\"y\"},"
+        "\"customAllocationDefinition\":{\"webhookUrl\":\"https://"
+        "a\",\"apiVersion\":\"2021-10-01\"},"
         "\"namespaceName\":\"ns1\",\"certificateAuthorityName\":\"ca1\","
         "\"certificatePolicyName\":\"po1\",\"credentialPolicyName\":\"cr1\","
         "\"deviceTypeRefs\":[\"t\"]";

@@ -48,7 +48,6 @@ struct page {
 static err write_row(const struct page *p, struct query_row *row)
 {
     const struct query *q = &p->q->query;
-
     struct enrollment_json_view view = { .api_version = p->q->call->api_version };
 
     if (q->n_columns == 0 && row->enrollment != NULL) {
