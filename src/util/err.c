@@ -41,6 +41,8 @@ const char *err_name(err e)
         return "corrupt";
     case ERR_NEWER_SCHEMA:
         return "newer-schema";
+    case ERR_SEALED:
+        return "sealed";
     }
     return "unknown";
 }

@@ -24,6 +24,7 @@ enum err_code {
     ERR_CRYPTO,       /* libcrypto or libssl failed for a reason of its own */
     ERR_CORRUPT,      /* our own stored data breaks its rules */
     ERR_NEWER_SCHEMA, /* the store was written by a newer version */
+    ERR_SEALED,       /* the sealing key is not there, or is another */
 };
 
 #if defined(__clang__)
