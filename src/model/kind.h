@@ -10,7 +10,8 @@
 enum field_type {
     FIELD_TEXT,   /* struct span of UTF-8; absent = NULL in the store */
     FIELD_BLOB,   /* struct span of bytes; absent = NULL */
-    FIELD_SECRET, /* a BLOB that is sealed at rest; no member of a key or an index */
+    FIELD_SECRET, /* a BLOB that is sealed at rest (store/seal.h), bound to the names of kind and
+                     field and to the key; no member of a key or an index */
     FIELD_INT,    /* int64_t */
     FIELD_ENUM,   /* int, or an enum of int's size */
 };

@@ -135,6 +135,9 @@ enum {
     LIMIT_STORE_READERS = 256,      /* read handles of one store */
     LIMIT_SINK_READERS = 4,         /* read handles of a sink: streams and pages, not requests */
     LIMIT_STORE_LOCK_MS = 5 * 1000, /* wait for another program's lock (a backup, sqlite3) */
+    LIMIT_RESEAL_ROWS = 256,        /* sealed anew in one transaction: some milliseconds */
+    LIMIT_RESEAL_PAGE = 4 * 1024 * 1024, /* bytes of such rows in memory */
+    LIMIT_RESEAL_ROW = 2 * 1024 * 1024,  /* and of one, with what is opened of it */
 };
 
 /* How many decision records are kept, and for how long. */

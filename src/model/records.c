@@ -245,12 +245,23 @@ const struct kind KIND_DECISION = {
     KIND(decision, decision_row, 1),
     INDEXES(decision),
 };
+
+static const struct field seal_key_fields[] = {
+    INT(seal_key, id),
+    BLOB(seal_key, proof),
+    INT(seal_key, is_whole),
+    INT(seal_key, created_ms),
+};
+const struct kind KIND_SEAL_KEY = {
+    KIND(seal_key, seal_key, 1),
+};
 /* clang-format on */
 
 const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_INSTANCE,     &KIND_POLICY,     &KIND_HUB,      &KIND_LINKED_HUB,
     &KIND_CERTIFICATE,  &KIND_ENROLLMENT, &KIND_ANCHOR,   &KIND_CA_REFERENCE,
     &KIND_REGISTRATION, &KIND_DEVICE,     &KIND_DECISION, &KIND_CHALLENGE,
+    &KIND_SEAL_KEY,
 };
 
 /* ---- names ---- */

@@ -298,6 +298,17 @@ struct decision_row {
 extern const struct kind KIND_DECISION; /* of struct decision_row */
 enum { DECISION_BY_REGISTRATION = 1 };  /* id_scope, registration_key, time_ms */
 
+/* ---- sealing ---- */
+
+/* A key that secrets of this store may be sealed under (store/seal.h). None: nothing is sealed. */
+struct seal_key {
+    int64_t id;         /* key: the sealer's */
+    struct span proof;  /* BLOB: a known text sealed under it */
+    int64_t is_whole;   /* 0: there may be secrets still that are not sealed at all */
+    int64_t created_ms; /* since when it is used */
+};
+extern const struct kind KIND_SEAL_KEY;
+
 /* ---- names ---- */
 
 /* ASCII lower case into `arena`. ERR_NOMEM. */

@@ -11,6 +11,8 @@ struct store_backend {
     err (*write)(struct store *s, store_fn fn, void *arg);
     size_t (*backlog)(struct store *s);
     void (*stats)(struct store *s, struct store_stats *ret_stats);
+    /* As store_scrub. */
+    err (*scrub)(struct store *s, bool whole);
 
     err (*find)(struct store_tx *tx, const struct kind *kind, const void *key, struct arena *arena,
                 void *ret_record, bool *ret_found);
@@ -25,12 +27,15 @@ struct store_backend {
                  int64_t *ret_n);
 };
 
-/* First member of each backend's own struct. */
+/* First member of each backend's own struct. A transaction has its store's backend and sealer.
+ * Secrets pass a backend sealed: store.c seals what it puts, and opens what it finds. */
 struct store {
     const struct store_backend *backend;
+    const struct store_sealer *sealer; /* NULL: none */
 };
 struct store_tx {
     const struct store_backend *backend;
+    const struct store_sealer *sealer;
     bool may_write;
 };
 

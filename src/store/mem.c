@@ -407,7 +407,7 @@ static err mem_count(struct store_tx *tx, const struct kind *kind, const struct 
 static err mem_read(struct store *s, store_fn fn, void *arg)
 {
     struct mem_store *store = (struct mem_store *)s;
-    struct mem_tx tx = { .base = { .backend = s->backend }, .store = store };
+    struct mem_tx tx = { .base = { .backend = s->backend, .sealer = s->sealer }, .store = store };
     err e;
 
     (void)pthread_rwlock_rdlock(&store->lock);
@@ -432,7 +432,8 @@ static void end_change(struct mem_tx *tx, bool keep)
 static err mem_write(struct store *s, store_fn fn, void *arg)
 {
     struct mem_store *store = (struct mem_store *)s;
-    struct mem_tx tx = { .base = { .backend = s->backend, .may_write = true }, .store = store };
+    struct mem_tx tx = { .base = { .backend = s->backend, .sealer = s->sealer, .may_write = true },
+                         .store = store };
     err e;
 
     (void)atomic_fetch_add(&store->writing, 1);
@@ -463,6 +464,14 @@ static void mem_stats(struct store *s, struct store_stats *ret_stats)
     *ret_stats = (struct store_stats){ .writes = writes, .batches = writes };
 }
 
+/* What is replaced or deleted goes back to malloc, as all of a process's memory. */
+static err mem_scrub(struct store *s, bool whole)
+{
+    (void)s;
+    (void)whole;
+    return OK;
+}
+
 static void mem_close(struct store *s)
 {
     struct mem_store *store = (struct mem_store *)s;
@@ -489,6 +498,7 @@ static const struct store_backend backend = {
     .write = mem_write,
     .backlog = mem_backlog,
     .stats = mem_stats,
+    .scrub = mem_scrub,
     .find = mem_find,
     .insert = mem_insert,
     .put = mem_put,

@@ -4,6 +4,7 @@
  * sqlite_sql.c, the file from sqlite_file.c. */
 #include <assert.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "model/limits.h"
@@ -404,7 +405,7 @@ static err sqlite_count(struct store_tx *tx, const struct kind *kind, const stru
 static err sqlite_read(struct store *s, store_fn fn, void *arg)
 {
     struct sqlite_store *store = (struct sqlite_store *)s;
-    struct sqlite_tx tx = { .base = { .backend = s->backend } };
+    struct sqlite_tx tx = { .base = { .backend = s->backend, .sealer = s->sealer } };
     err e;
 
     tx.db = store_sqlite_file_borrow(store->file);
@@ -419,9 +420,12 @@ static err sqlite_read(struct store *s, store_fn fn, void *arg)
 
 /* ---- writing ---- */
 
+enum job_kind { JOB_WRITE, JOB_SCRUB, JOB_SCRUB_WHOLE };
+
 struct job {
     void *next; /* the writer's */
-    store_fn fn;
+    enum job_kind kind;
+    store_fn fn; /* of a JOB_WRITE */
     void *arg;
     err result;
     sem_t done;
@@ -440,7 +444,10 @@ static void keep_fault(struct job *job, err e)
 /* A fault is the job's own; its traces are removed. False: the whole transaction is lost. */
 static bool run_job(struct sqlite_store *s, struct store_sqlite_db *db, struct job *job)
 {
-    struct sqlite_tx tx = { .base = { .backend = s->base.backend, .may_write = true }, .db = db };
+    struct sqlite_tx tx = {
+        .base = { .backend = s->base.backend, .sealer = s->base.sealer, .may_write = true },
+        .db = db,
+    };
     err e = job->fn(&tx.base, job->arg);
 
     keep_fault(job, e);
@@ -460,11 +467,30 @@ static err run_all(struct sqlite_store *s, struct store_sqlite_db *db, struct jo
 {
     TRY(store_sqlite_db_run(db, BEGIN_IMMEDIATE));
     for (struct job *job = first; job != NULL; job = (struct job *)store_writer_next(job)) {
-        if (!run_job(s, db, job)) {
+        if (job->kind == JOB_WRITE && !run_job(s, db, job)) {
             return ERR(IO);
         }
     }
     return store_sqlite_db_run(db, COMMIT);
+}
+
+/* The log is folded into the file and emptied. `whole`: the file is written anew before that. Waits
+ * for readers, but not long: writers wait for us. */
+static err scrub(struct store_sqlite_db *db, bool whole)
+{
+    char wait[64];
+    int64_t is_busy = 0;
+    err e = OK;
+
+    if (whole) {
+        TRY(store_sqlite_db_exec(db, "PRAGMA temp_store=FILE;VACUUM;PRAGMA temp_store=MEMORY;"));
+    }
+    TRY(store_sqlite_db_exec(db, "PRAGMA busy_timeout=100"));
+    e = store_sqlite_db_ask(db, "PRAGMA wal_checkpoint(TRUNCATE)", &is_busy);
+    (void)snprintf(wait, sizeof(wait), "PRAGMA busy_timeout=%d", LIMIT_STORE_LOCK_MS);
+    TRY(store_sqlite_db_exec(db, wait));
+    TRY(e);
+    return is_busy != 0 ? err_set(ERR_BUSY, "the write-ahead log is being read") : OK;
 }
 
 static void run_batch(void *context, void *first, size_t n)
@@ -483,29 +509,45 @@ static void run_batch(void *context, void *first, size_t n)
         next = (struct job *)store_writer_next(job);
         if (!err_is_ok(e)) {
             keep_fault(job, ERR(IO)); /* whatever it had seen of its neighbours is gone, too */
+        } else if (job->kind != JOB_WRITE) {
+            keep_fault(job, scrub(db, job->kind == JOB_SCRUB_WHOLE));
         }
         (void)sem_post(&job->done);
     }
 }
 
-static err sqlite_write(struct store *s, store_fn fn, void *arg)
+static err run_and_wait(struct sqlite_store *s, struct job *job)
 {
-    struct sqlite_store *store = (struct sqlite_store *)s;
-    struct job job;
     err e;
 
-    job.fn = fn;
-    job.arg = arg;
-    (void)sem_init(&job.done, 0, 0);
-    e = store_writer_push(store->writer, &job);
+    (void)sem_init(&job->done, 0, 0);
+    e = store_writer_push(s->writer, job);
     if (err_is_ok(e)) {
-        while (sem_wait(&job.done) != 0) {
+        while (sem_wait(&job->done) != 0) {
             /* a signal's handler ran */
         }
-        e = err_is_ok(job.result) ? OK : err_set(job.result.code, "%s", job.detail);
+        e = err_is_ok(job->result) ? OK : err_set(job->result.code, "%s", job->detail);
     }
-    (void)sem_destroy(&job.done);
+    (void)sem_destroy(&job->done);
     return e;
+}
+
+static err sqlite_write(struct store *s, store_fn fn, void *arg)
+{
+    struct job job;
+
+    job.kind = JOB_WRITE;
+    job.fn = fn;
+    job.arg = arg;
+    return run_and_wait((struct sqlite_store *)s, &job);
+}
+
+static err sqlite_scrub(struct store *s, bool whole)
+{
+    struct job job;
+
+    job.kind = whole ? JOB_SCRUB_WHOLE : JOB_SCRUB;
+    return run_and_wait((struct sqlite_store *)s, &job);
 }
 
 /* ---- life ---- */
@@ -536,6 +578,7 @@ static const struct store_backend backend = {
     .write = sqlite_write,
     .backlog = sqlite_backlog,
     .stats = sqlite_stats,
+    .scrub = sqlite_scrub,
     .find = sqlite_find,
     .insert = sqlite_insert,
     .put = sqlite_put,
@@ -544,6 +587,11 @@ static const struct store_backend backend = {
     .walk = sqlite_walk,
     .count = sqlite_count,
 };
+
+err store_sqlite_holder(const char *path, int64_t *ret_pid)
+{
+    return store_sqlite_file_holder(path, ret_pid);
+}
 
 err store_sqlite_open(const char *path, int read_handles, struct store **ret_store)
 {

@@ -32,15 +32,31 @@ static err fault_of_errno(const char *path, const char *deed, int error)
     return err_set(denied ? ERR_DENIED : ERR_IO, "%s: cannot %s: %s", path, deed, strerror(error));
 }
 
+static err name_lock(const char *path, char *ret_name, size_t size)
+{
+    return snprintf(ret_name, size, "%s.lock", path) < (int)size
+               ? OK
+               : err_set(ERR_IO, "%s: the path is too long", path);
+}
+
+/* For who wants to tell us something (store_sqlite_holder). */
+static void note_holder(int lock)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+    if (ftruncate(lock, 0) != 0 || write(lock, text, (size_t)n) != n) {
+        (void)ftruncate(lock, 0); /* then it cannot be told */
+    }
+}
+
 /* A file beside the database: locks on the database itself are SQLite's. */
 static err take_lock(const char *path, int *ret_lock)
 {
     char name[4096];
     int lock;
 
-    if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name)) {
-        return err_set(ERR_IO, "%s: the path is too long", path);
-    }
+    TRY(name_lock(path, name, sizeof(name)));
     lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0) {
         return fault_of_errno(name, "open", errno);
@@ -53,7 +69,37 @@ static err take_lock(const char *path, int *ret_lock)
                    ? err_set(ERR_BUSY, "%s is in use by another berthd (it holds %s)", path, name)
                    : fault_of_errno(name, "lock", error);
     }
+    note_holder(lock);
     *ret_lock = lock;
+    return OK;
+}
+
+static int64_t read_holder(int lock)
+{
+    char text[24];
+    ssize_t n = read(lock, text, sizeof(text));
+    int64_t pid = 0;
+
+    return n > 1 && span_parse_int(span_of(text, (size_t)n - 1), &pid) ? pid : 0;
+}
+
+err store_sqlite_file_holder(const char *path, int64_t *ret_pid)
+{
+    char name[4096];
+    int lock;
+
+    TRY(name_lock(path, name, sizeof(name)));
+    lock = open(name, O_RDONLY | O_CLOEXEC);
+    if (lock < 0 && errno != ENOENT) {
+        return fault_of_errno(name, "open", errno);
+    }
+    *ret_pid = 0;
+    if (lock >= 0) {
+        if (flock(lock, LOCK_SH | LOCK_NB) != 0) {
+            *ret_pid = read_holder(lock);
+        }
+        (void)close(lock);
+    }
     return OK;
 }
 
@@ -162,6 +208,9 @@ static err open_all(struct store_sqlite_file *f, const char *path,
     TRY(store_sqlite_db_open(path, STORE_SQLITE_WRITE, &f->writer));
     TRY(recognise(f->writer, path, schema, &version));
     TRY(store_sqlite_db_exec(f->writer, writer_settings));
+    if (schema->settings != NULL) {
+        TRY(store_sqlite_db_exec(f->writer, schema->settings));
+    }
     TRY(migrate(f->writer, path, schema, version));
     while (f->n_readers < read_handles) {
         struct store_sqlite_db **reader = &f->readers[f->n_readers];

@@ -15,6 +15,9 @@ err store_sqlite_file_open(const char *path, const struct store_schema *schema, 
 void store_sqlite_file_close(struct store_sqlite_file *f);
 AUTO_DEFINE(store_sqlite_file, struct store_sqlite_file *, store_sqlite_file_close)
 
+/* As store_sqlite_holder. */
+err store_sqlite_file_holder(const char *path, int64_t *ret_pid);
+
 /* The connection that writes; for one thread at a time. */
 struct store_sqlite_db *store_sqlite_file_writer(struct store_sqlite_file *f);
 

@@ -232,9 +232,9 @@ static void test_migration(void **state)
                                          "CREATE TABLE b (x); INSERT INTO b SELECT x + 1 FROM a;" };
     static const char *const broken_steps[] = { "CREATE TABLE a (x); INSERT INTO a VALUES (7);",
                                                 "CREATE TABLE b (x); SELECT nonsense;" };
-    const struct store_schema broken = { "test", 7, broken_steps, 2 };
-    const struct store_schema first = { "test", 7, steps, 1 };
-    const struct store_schema second = { "test", 7, steps, 2 };
+    const struct store_schema broken = { "test", 7, broken_steps, 2, NULL };
+    const struct store_schema first = { "test", 7, steps, 1, NULL };
+    const struct store_schema second = { "test", 7, steps, 2, NULL };
     struct fixture *f = (struct fixture *)*state;
     struct store_sqlite_file *file = NULL;
     int64_t value;
@@ -369,6 +369,23 @@ static void test_statement_cache(void **state)
 
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* A berthd that was killed leaves its number, and no lock. */
+static void test_holder(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct store *s = NULL;
+    int64_t pid = -1;
+
+    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_int_equal(pid, 0);
+    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
+    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_int_equal(pid, getpid());
+    store_close(s);
+    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_int_equal(pid, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +400,7 @@ int main(void)
         IN_A_DIRECTORY(test_the_writer_syncs_each_commit),
         IN_A_DIRECTORY(test_readers_cannot_write),
         IN_A_DIRECTORY(test_statement_cache),
+        IN_A_DIRECTORY(test_holder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

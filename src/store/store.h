@@ -25,6 +25,10 @@ typedef err (*store_fn)(struct store_tx *tx, void *arg);
  * another process has it open for writing. */
 err store_sqlite_open(const char *path, int read_handles, struct store **ret_store);
 
+/* The process that has this file open for writing, as it noted itself; 0: nobody has. ERR_IO,
+ * ERR_DENIED. */
+err store_sqlite_holder(const char *path, int64_t *ret_pid);
+
 /* The same contract without durability, for tests. */
 err store_mem_open(struct store **ret_store);
 

@@ -1,5 +1,6 @@
 /* store/store_contract_test.c: store.h's contract, once, run on every backend. What is SQLite's
- * alone is in sqlite_test.c.
+ * alone is in sqlite_test.c. With a sealer and without; what a sealer changes is in
+ * store_seal_test.c.
  *
  * A transaction may run on another thread, where cmocka must not assert: functions handed to the
  * store only collect, and the test looks afterwards. */
@@ -18,6 +19,7 @@
 #include "model/kinds.h"
 #include "model/records.h"
 #include "store/row.h"
+#include "store/sealer_test.h"
 #include "store/store.h"
 
 /* ---- fixture ---- */
@@ -27,6 +29,8 @@ enum { ARENA_SIZE = 1 << 20, READ_HANDLES = 3 };
 struct fixture {
     struct store *store;
     struct arena arena;
+    struct sealer_keys keys;
+    struct store_sealer sealer;
     char dir[64], path[96];
 };
 
@@ -43,8 +47,10 @@ static err open_sqlite(const char *path, struct store **ret_store)
 
 struct backend_case {
     err (*open)(const char *path, struct store **ret_store);
+    bool is_sealed;
 };
-static struct backend_case mem = { open_mem }, sqlite = { open_sqlite };
+static struct backend_case mem = { open_mem, false }, sqlite = { open_sqlite, false },
+                           sealed_mem = { open_mem, true }, sealed_sqlite = { open_sqlite, true };
 
 static int setup(void **state)
 {
@@ -56,6 +62,11 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof(f->path), "%s/s.db", f->dir);
     assert_true(err_is_ok(backend->open(f->path, &f->store)));
+    f->keys.keys[0] = 1;
+    f->sealer = sealer_over(&f->keys);
+    if (backend->is_sealed) {
+        store_use_sealer(f->store, &f->sealer);
+    }
     *state = f;
     return 0;
 }
@@ -832,26 +843,28 @@ static void test_close_finishes_what_waits(void **state)
     store_close(NULL);
 }
 
-#define ON_BOTH(test)                                                                              \
+#define ON_ALL(test)                                                                               \
     cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &mem),                         \
-        cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &sqlite)
+        cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &sqlite),                  \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &sealed_mem),              \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &sealed_sqlite)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_every_kind),
-        ON_BOTH(test_absent_is_not_empty),
-        ON_BOTH(test_scan_order),
-        ON_BOTH(test_scan_of_nothing),
-        ON_BOTH(test_scans_of_an_index),
-        ON_BOTH(test_a_walk_ends_when_told),
-        ON_BOTH(test_secrets_stay_behind),
-        ON_BOTH(test_count_by_index),
-        ON_BOTH(test_arena_at_its_cap),
-        ON_BOTH(test_fault_undoes_all),
-        ON_BOTH(test_many_writers),
-        ON_BOTH(test_reads_see_one_moment),
-        ON_BOTH(test_close_finishes_what_waits),
+        ON_ALL(test_every_kind),
+        ON_ALL(test_absent_is_not_empty),
+        ON_ALL(test_scan_order),
+        ON_ALL(test_scan_of_nothing),
+        ON_ALL(test_scans_of_an_index),
+        ON_ALL(test_a_walk_ends_when_told),
+        ON_ALL(test_secrets_stay_behind),
+        ON_ALL(test_count_by_index),
+        ON_ALL(test_arena_at_its_cap),
+        ON_ALL(test_fault_undoes_all),
+        ON_ALL(test_many_writers),
+        ON_ALL(test_reads_see_one_moment),
+        ON_ALL(test_close_finishes_what_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,9 @@ struct store_schema {
     const char *content;    /* what such a file is, for messages: "store" */
     int32_t application_id; /* in the file's header: tells ours from others' */
     const char *const
-        *steps;  /* steps[i] makes version i + 1 of version i, 0 being the empty file */
-    int version; /* number of steps */
+        *steps;           /* steps[i] makes version i + 1 of version i, 0 being the empty file */
+    int version;          /* number of steps */
+    const char *settings; /* pragmas of the connection that writes, or NULL */
 };
 
 /* The kinds of model/records.h. */

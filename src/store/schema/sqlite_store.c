@@ -193,7 +193,14 @@ static const char *const steps[] = {
     "  used_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (id_scope, registration_key, evidence_sha256)"
     ") WITHOUT ROWID, STRICT;"
-    "CREATE INDEX challenge_by_issued ON challenge (issued_ms);",
+    "CREATE INDEX challenge_by_issued ON challenge (issued_ms);"
+    "CREATE TABLE seal_key ("
+    "  id INTEGER NOT NULL,"
+    "  proof BLOB,"
+    "  is_whole INTEGER NOT NULL,"
+    "  created_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (id)"
+    ") WITHOUT ROWID, STRICT;",
 };
 
 /* clang-format on */
@@ -201,6 +208,8 @@ static const char *const steps[] = {
 const struct store_schema STORE_SCHEMA_SQLITE_STORE = {
     .content = "store",
     .application_id = 0x62727468, /* "brth" */
+    /* No secret is left in free space, be it unsealed or under a key of before. */
+    .settings = "PRAGMA secure_delete=ON;",
     .steps = steps,
     .version = sizeof(steps) / sizeof(steps[0]),
 };
