@@ -6,7 +6,7 @@ cd "$root"
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libuv1-dev libhttp-parser-dev libjansson-dev
  libsqlite3-dev libcurl4-openssl-dev libinih-dev libjsmn-dev"
 demo_packages="openssl ca-certificates procps"
-test_packages="clang clang-format libclang-rt-14-dev llvm-14 libcmocka-dev valgrind openssl curl ca-certificates nodejs binutils git procps"
+test_packages="clang clang-format libclang-rt-14-dev llvm-14 libcmocka-dev valgrind openssl curl ca-certificates nodejs binutils git procps sqlite3"
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 

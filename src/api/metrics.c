@@ -134,6 +134,24 @@ static void print_storage(const struct service *service, struct buf *out)
                 bus_sessions(service->bus));
 }
 
+static void print_sealing(struct metrics *m, struct buf *out)
+{
+    static const char left[] = "berth_reseal_rows_left";
+
+    print_head(out, "berth_seal_key_info", "gauge", "The key that seals secrets, by its ID.");
+    buf_printf(out, "berth_seal_key_info{key=\"%08llx\"} 1\n",
+               (unsigned long long)get(&m->seal_key));
+    print_head(out, left, "gauge", "Rows sealed under a key that is to go, by its ID.");
+    for (size_t i = 0; i < METRICS_SEAL_KEYS; i++) {
+        uint64_t key = get(&m->reseal_left[i].key);
+
+        if (key != 0) {
+            buf_printf(out, "%s{key=\"%08llx\"} %llu\n", left, (unsigned long long)key,
+                       (unsigned long long)get(&m->reseal_left[i].rows));
+        }
+    }
+}
+
 void metrics_print(const struct service *service, struct buf *out)
 {
     struct metrics *m = service->metrics;
@@ -149,4 +167,5 @@ void metrics_print(const struct service *service, struct buf *out)
     print_value(out, "berth_telemetry_bytes_total", "counter", "Bytes of their bodies.",
                 get(&m->telemetry_bytes));
     print_storage(service, out);
+    print_sealing(m, out);
 }

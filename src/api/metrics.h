@@ -7,7 +7,7 @@
 
 #include "api/surface.h"
 
-enum { METRICS_LATENCY_BUCKETS = 12, METRICS_SURFACES = 8 };
+enum { METRICS_LATENCY_BUCKETS = 12, METRICS_SURFACES = 8, METRICS_SEAL_KEYS = 4 };
 
 struct metrics {
     _Atomic uint64_t connections_accepted, connections_open;
@@ -18,6 +18,10 @@ struct metrics {
     _Atomic uint64_t requests[METRICS_SURFACES][REASON_COUNT]; /* by surface and how they ended */
     _Atomic uint64_t latency[METRICS_LATENCY_BUCKETS + 1];     /* whole request to answer */
     _Atomic uint64_t latency_sum_us, latency_count;
+    _Atomic uint64_t seal_key; /* that seals */
+    struct {
+        _Atomic uint64_t key, rows; /* sealed under a key that is to go; 0: no such key */
+    } reseal_left[METRICS_SEAL_KEYS];
 };
 
 /* Counts a finished request by its note. latency_us: from the whole request to its answer. */

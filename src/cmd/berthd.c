@@ -16,6 +16,7 @@
 #include "cmd/file.h"
 #include "cmd/init.h"
 #include "cmd/log.h"
+#include "cmd/seal.h"
 #include "front/front.h"
 #include "hub/bus.h"
 
@@ -24,6 +25,7 @@ enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, 
 struct process {
     const struct config *config;
     struct store *store;
+    struct seal *seal;
     struct sink *sink;
     struct bus *bus;
     struct front *front;
@@ -54,6 +56,13 @@ static void on_event(void *arg, enum front_event_level level, const char *event,
 
     (void)arg;
     log_event(levels[level], event, text);
+}
+
+static void on_reload(void *arg)
+{
+    struct process *p = arg;
+
+    seal_reload(p->seal);
 }
 
 /* With --dev: the new hub's host name is in the certificate before its maker is answered. */
@@ -116,6 +125,7 @@ static err open_stores(struct process *p)
 
     TRY(file_make_dir(c->data));
     TRY(store_sqlite_open(c->store, readers, &p->store));
+    TRY(seal_open(c, p->store, log_event, &p->seal));
     TRY(sink_sqlite_open(c->telemetry, c->telemetry_retention_s * 1000, &p->sink));
     TRY(bus_new(&p->bus));
     sink_listen(p->sink, on_durable, p->bus);
@@ -157,7 +167,9 @@ static err open_front(struct process *p)
         .workers = workers_of(c),
         .pin_loops = c->pin_loops,
         .on_access = on_access,
-        .on_event = on_event
+        .on_event = on_event,
+        .on_reload = on_reload,
+        .arg = p
     };
 
     for (size_t i = 0; i < c->n_addresses; i++) {
@@ -184,6 +196,7 @@ static err open_in_order(struct process *p)
         TRY(dev_open(p->config, p->store, &p->dev));
     }
     TRY(open_front(p));
+    seal_start(p->seal, &p->metrics);
     return p->config->is_dev ? dev_announce(&p->dev, p->config, stdout) : OK;
 }
 
@@ -201,7 +214,9 @@ static err open_all(struct process *p)
 static void close_all(struct process *p)
 {
     sink_close(p->sink);
+    seal_stop(p->seal);
     store_close(p->store);
+    seal_free(p->seal);
     front_free(p->front);
     bus_free(p->bus);
     dev_done(&p->dev);
@@ -212,7 +227,7 @@ static void close_all(struct process *p)
 static int complain(err e)
 {
     (void)fprintf(stderr, "berthd: %s\n", *err_detail() != '\0' ? err_detail() : err_name(e));
-    return EXIT_FAILURE;
+    return err_is(e, ERR_SEALED) ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 static int serve(const struct config *c)
@@ -269,7 +284,12 @@ static int run(const struct config *c)
         (void)puts("The configuration is good.");
         break;
     case CONFIG_INIT:
+        forbid_dumps();
         e = init_run(c, stdout);
+        return err_is_ok(e) ? EXIT_SUCCESS : complain(e);
+    case CONFIG_ROTATE_SEAL_KEY:
+        forbid_dumps();
+        e = seal_rotate(c, stdout);
         return err_is_ok(e) ? EXIT_SUCCESS : complain(e);
     case CONFIG_SERVE:
         if (!c->core_dumps) {

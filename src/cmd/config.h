@@ -19,6 +19,7 @@ enum config_command {
     CONFIG_SAMPLE,
     CONFIG_CHECK,
     CONFIG_INIT,
+    CONFIG_ROTATE_SEAL_KEY,
 };
 
 enum config_log_format { CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
@@ -33,7 +34,7 @@ struct config {
     char *bind;
     int64_t mqtt_port, https_port, amqp_port;
     char *host;
-    char *data, *store, *telemetry;
+    char *data, *store, *telemetry, *seal_key;
     char *server_cert, *server_key, *server_rsa_cert, *server_rsa_key;
     int64_t loops, workers; /* 0: by the number of cores */
     bool pin_loops;

@@ -75,6 +75,7 @@ void config_print_help(FILE *out)
     (void)fprintf(out, "Usage: berthd -c FILE [OPTION …]\n"
                        "       berthd --dev [OPTION …]\n"
                        "       berthd init -c FILE --name NAME --host-name HOST [OPTION …]\n"
+                       "       berthd rotate-seal-key -c FILE|--dev [OPTION …]\n"
                        "       berthd config --show|--sample [OPTION …]\n\n");
     wrap(out, intro, 0);
     (void)fprintf(out, "\n");
@@ -105,7 +106,7 @@ void config_print_help(FILE *out)
     }
     (void)fprintf(out,
                   "\nSignals: SIGTERM and SIGINT drain, then end; SIGHUP reads the certificate "
-                  "files again.\n"
+                  "and seal-key files again.\n"
                   "Exit status: 0 all well, 1 it could not be served, 2 usage or "
                   "configuration.\n");
 }
@@ -149,7 +150,8 @@ void config_print_man(FILE *out)
                 ".SH SYNOPSIS\n.B berthd\n.B \\-c\n.I FILE\n[\\fIOPTION\\fR ...]\n.br\n"
                 ".B berthd \\-\\-dev\n[\\fIOPTION\\fR ...]\n.br\n"
                 ".B berthd init \\-c\n.I FILE\n.B \\-\\-name\n.I NAME\n.B \\-\\-host\\-name\n"
-                ".I HOST\n[\\fIOPTION\\fR ...]\n.SH DESCRIPTION\n",
+                ".I HOST\n[\\fIOPTION\\fR ...]\n.br\n.B berthd rotate\\-seal\\-key \\-c\n.I FILE\n"
+                ".SH DESCRIPTION\n",
                 out);
     roff(out, intro);
     (void)fputs("\n.SH OPTIONS\n", out);
@@ -179,8 +181,10 @@ void config_print_man(FILE *out)
     (void)fputs(".SH SIGNALS\n", out);
     man_entry(out, "SIGTERM, SIGINT", "",
               "Stop listening, finish what was begun, end. A second one ends at once.");
-    man_entry(out, "SIGHUP", "",
-              "Read the certificate files again. Files that cannot be used leave those in force.");
+    man_entry(
+        out, "SIGHUP", "",
+        "Read the certificate and seal-key files again. Files that cannot be used leave those "
+        "in force.");
     (void)fputs(".SH EXIT STATUS\n0 all well, 1 it could not be served, 2 usage or "
                 "configuration.\n.SH FILES\n.I " CONFIG_DEFAULT_FILE "\n.SH SEE ALSO\nberth(1)\n",
                 out);

@@ -58,6 +58,13 @@ const struct config_setting CONFIG_TABLE[] = {
       .value = "",
       .what = "FILE",
       .help = "SQLite file of telemetry; default telemetry.db in data." },
+    { .name = "seal-key",
+      .offset = AT(seal_key),
+      .value = "",
+      .what = "FILE",
+      .help = "Keys that the store's secrets are sealed under, one a line, 32 bytes in base64 or "
+              "hexadecimal: the first seals, all open. Default: the systemd credential "
+              "berth-seal-key, else seal.key in data, which is made on the first start." },
     { .name = "telemetry-retention",
       .type = SETTING_DURATION,
       .offset = AT(telemetry_retention_s),
@@ -169,6 +176,9 @@ const struct config_word CONFIG_WORDS[] = {
     { "init", CONFIG_INIT,
       "Make a provisioning service (an ID scope) in the store, print its connection string this "
       "once, and do no more. For the first start of a server without --dev." },
+    { "rotate-seal-key", CONFIG_ROTATE_SEAL_KEY,
+      "Put a new key first in the file of sealing keys, have the berthd that serves the store seal "
+      "everything anew under it, and do no more. Where none serves, that happens at its start." },
     { "--check-config", CONFIG_CHECK, "Check the configuration, and do no more." },
     { "--help", CONFIG_HELP, "This text." },
     { "--version", CONFIG_VERSION, "The version." },

@@ -92,22 +92,41 @@ static void sync_dir_of(const char *path)
     }
 }
 
-err file_write(const char *path, struct span text, mode_t mode)
+static err give_to(int fd, const char *path, const struct stat *old)
+{
+    if ((old->st_uid != geteuid() || old->st_gid != getegid()) &&
+        fchown(fd, old->st_uid, old->st_gid) != 0) {
+        return fail(path);
+    }
+    return fchmod(fd, old->st_mode & 07777) == 0 ? OK : fail(path);
+}
+
+static err write_beside(const char *beside, struct span text, mode_t mode, const struct stat *old)
+{
+    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    err e;
+
+    if (fd < 0) {
+        return fail(beside);
+    }
+    e = old != NULL ? give_to(fd, beside, old) : OK;
+    if (err_is_ok(e)) {
+        e = write_all(fd, beside, text);
+    }
+    (void)close(fd);
+    return e;
+}
+
+static err replace(const char *path, struct span text, mode_t mode, const struct stat *old)
 {
     char beside[PATH_MAX];
     err result;
-    int fd;
 
     if ((size_t)snprintf(beside, sizeof(beside), "%s.new", path) >= sizeof(beside)) {
         return err_set(ERR_IO, "%.100s…: the path is too long", path);
     }
     (void)unlink(beside);
-    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0) {
-        return fail(beside);
-    }
-    result = write_all(fd, beside, text);
-    (void)close(fd);
+    result = write_beside(beside, text, mode, old);
     if (err_is_ok(result) && rename(beside, path) != 0) {
         result = fail(path);
     }
@@ -117,4 +136,14 @@ err file_write(const char *path, struct span text, mode_t mode)
     }
     sync_dir_of(path);
     return OK;
+}
+
+err file_write(const char *path, struct span text, mode_t mode)
+{
+    return replace(path, text, mode, NULL);
+}
+
+err file_replace(const char *path, struct span text, const struct stat *old)
+{
+    return replace(path, text, 0600, old);
 }

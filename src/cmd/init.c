@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/file.h"
+#include "cmd/seal.h"
 #include "cmd/setup.h"
 #include "hub/hub.h"
 #include "store/store.h"
@@ -110,13 +111,22 @@ static err make_hub(const struct env *env, const struct config *c, FILE *out,
     return tell(out);
 }
 
+static void tell_of_seal(enum config_log_level level, const char *event, const char *text)
+{
+    (void)level;
+    (void)event;
+    (void)puts(text);
+}
+
 err init_run(const struct config *c, FILE *out)
 {
+    AUTO(seal) struct seal *seal = NULL; /* goes after the store */
     AUTO(store) struct store *store = NULL;
     AUTO(setup) struct setup *s = NULL;
     struct instance instance = { 0 };
 
     TRY(open_store(c, &store));
+    TRY(seal_open(c, store, tell_of_seal, &seal));
     TRY(setup_open(store, &s));
     TRY(must_be_new(&s->env, c));
     TRY(make_instance(&s->env, c, out, &instance));

@@ -462,6 +462,9 @@ err front_serve(struct front *f)
             say(f, err_is_ok(e) ? FRONT_INFO : FRONT_ERROR,
                 err_is_ok(e) ? "reloaded" : "reload-failed",
                 err_is_ok(e) ? "The certificate files were read again." : err_detail());
+            if (f->config.on_reload != NULL) {
+                f->config.on_reload(f->config.arg);
+            }
         }
     }
     say(f, FRONT_INFO, "draining", "Finishing what was begun; a second signal ends at once.");

@@ -53,6 +53,9 @@ struct front_config {
     /* Called on any thread of the front's; must not block for long. */
     void (*on_access)(void *arg, const struct front_access *a);
     void (*on_event)(void *arg, enum front_event_level level, const char *event, const char *text);
+    /* SIGHUP came, and the certificates were read again; NULL: nobody wants to know. On the thread
+     * of front_serve; may block. */
+    void (*on_reload)(void *arg);
     void *arg;
 };
 
