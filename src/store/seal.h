@@ -71,9 +71,9 @@ struct store_reseal {
  * on_step said so. */
 err store_reseal(struct store *s, const struct store_reseal *how, uint64_t *ret_rows);
 
-/* Nothing of rows that were replaced or deleted is left in the files: of those since secrets are
- * sealed, or, `whole`, of all, which takes time and room for a copy. ERR_BUSY: readers are in the
- * way, later again. */
+/* What was replaced or deleted leaves the write-ahead log; `whole`: it leaves the file, too, with
+ * all copies in the slack of pages, which takes time and room for a copy of the file. ERR_BUSY:
+ * readers are in the way, later again. */
 err store_scrub(struct store *s, bool whole);
 
 #endif
