@@ -175,27 +175,24 @@ bool sas_covers(const struct sas_token *token, struct span resource)
            (resource.len == scope.len || resource.data[scope.len] == '/');
 }
 
-err sas_make(struct crypto *c, struct span resource, struct span key, struct span key_name,
-             int64_t expiry_s, struct buf *out)
+void sas_signed_text(struct span resource, int64_t expiry_s, struct buf *out)
 {
-    uint8_t mac[CRYPTO_SHA256_LEN];
-    char sig_text[64];
-    struct buf sig = buf_over(sig_text, sizeof(sig_text));
-    size_t begin, end;
-
-    buf_add_str(out, scheme);
-    buf_add_str(out, " sr=");
-    begin = out->len;
     percent_encode(resource, out);
-    end = out->len;
-    /* What is signed stands in `out` for a moment: no second buffer for a text of any length. */
     buf_add_u8(out, '\n');
     buf_add_int(out, expiry_s);
-    TRY(buf_ok(out));
-    TRY(crypto_hmac_sha256(c, key, span_of(out->data + begin, out->len - begin), mac));
-    out->len = end;
-    base64_encode(span_of(mac, sizeof(mac)), &sig);
-    crypto_wipe(mac, sizeof(mac));
+}
+
+err sas_format(struct span resource, struct span signature, struct span key_name, int64_t expiry_s,
+               struct buf *out)
+{
+    char sig_text[64];
+    struct buf sig = buf_over(sig_text, sizeof(sig_text));
+
+    base64_encode(signature, &sig);
+    TRY(buf_ok(&sig));
+    buf_add_str(out, scheme);
+    buf_add_str(out, " sr=");
+    percent_encode(resource, out);
     buf_add_str(out, "&sig=");
     percent_encode(buf_span(&sig), out);
     buf_add_str(out, "&se=");
@@ -205,6 +202,20 @@ err sas_make(struct crypto *c, struct span resource, struct span key, struct spa
         percent_encode(key_name, out);
     }
     return buf_ok(out);
+}
+
+err sas_make(struct crypto *c, struct span resource, struct span key, struct span key_name,
+             int64_t expiry_s, struct buf *out)
+{
+    uint8_t mac[CRYPTO_SHA256_LEN];
+    size_t begin = out->len;
+
+    /* What is signed stands in `out` for a moment: no second buffer for a text of any length. */
+    sas_signed_text(resource, expiry_s, out);
+    TRY(buf_ok(out));
+    TRY(crypto_hmac_sha256(c, key, span_of(out->data + begin, out->len - begin), mac));
+    out->len = begin;
+    return sas_format(resource, span_of(mac, sizeof(mac)), key_name, expiry_s, out);
 }
 
 int64_t sas_until_ms(const struct sas_token *token, int64_t now_ms)

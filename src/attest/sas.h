@@ -35,6 +35,12 @@ bool sas_covers(const struct sas_token *token, struct span resource);
 err sas_make(struct crypto *c, struct span resource, struct span key, struct span key_name,
              int64_t expiry_s, struct buf *out);
 
+/* The two halves of it, for a key that is not ours to read (in a TPM): what its HMAC-SHA256 is
+ * over, and the token with that signature. ERR_NOMEM. */
+void sas_signed_text(struct span resource, int64_t expiry_s, struct buf *out);
+err sas_format(struct span resource, struct span signature, struct span key_name, int64_t expiry_s,
+               struct buf *out);
+
 /* When what a token that was accepted at now_ms opened must end: at its expiry. A clock that is
  * behind was allowed for at the door: such a token has what is left of the allowance. */
 int64_t sas_until_ms(const struct sas_token *token, int64_t now_ms);

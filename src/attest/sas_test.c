@@ -267,6 +267,25 @@ static void test_made_tokens_are_the_vectors(void **state)
     }
 }
 
+/* A signature made elsewhere gives the same token. */
+static void test_a_token_in_two_halves(void **state)
+{
+    uint8_t mac[CRYPTO_SHA256_LEN];
+    char signed_text[200], text[400];
+    struct buf what = buf_over(signed_text, sizeof(signed_text));
+    struct buf out = buf_over(text, sizeof(text));
+
+    (void)state;
+    sas_signed_text(SPAN(RESOURCE), expiry_s, &what);
+    assert_true(err_is_ok(crypto_hmac_sha256(crypto, unbase64(DEVICE_KEY), buf_span(&what), mac)));
+    assert_true(err_is_ok(sas_format(SPAN(RESOURCE), span_of(mac, sizeof(mac)),
+                                     SPAN("registration"), expiry_s, &out)));
+    assert_string_equal(buf_cstr(&out), spellings[3].text);
+    out = buf_over(text, sizeof(text));
+    assert_true(err_is(sas_format(SPAN(RESOURCE), span_of(text, 64), SPAN_NONE, expiry_s, &out),
+                       ERR_NOMEM));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup(test_expiry_and_signature, reset),
         cmocka_unit_test_setup(test_coverage, reset),
         cmocka_unit_test_setup(test_made_tokens_are_the_vectors, reset),
+        cmocka_unit_test_setup(test_a_token_in_two_halves, reset),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,4 +1,5 @@
-/* util/encoding_test.c: hex, base64, percent-encoding and GUIDs, there and back. */
+/* util/encoding_test.c: hex, base32, base64, percent-encoding and GUIDs, there and back. */
+#include "util/base32.h"
 #include "util/base64.h"
 #include "util/guid.h"
 #include "util/hex.h"
@@ -67,6 +68,27 @@ static void hex(void **state)
     assert_decodes(hex_decode, span_str(upper.coded), upper.plain);
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_refused(hex_decode, bad[i]);
+    }
+}
+
+static void base32(void **state)
+{
+    /* RFC 4648 section 10, in lower case and without padding */
+    const struct good good[] = {
+        { SPAN(""), "" },
+        { SPAN("f"), "my" },
+        { SPAN("fo"), "mzxq" },
+        { SPAN("foo"), "mzxw6" },
+        { SPAN("foob"), "mzxw6yq" },
+        { SPAN("fooba"), "mzxw6ytb" },
+        { SPAN("foobar"), "mzxw6ytboi" },
+        { SPAN("\xff\xff\xff\xff\xff\xff"), "7777777774" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++) {
+        assert_int_equal(base32_encoded_len(good[i].plain.len), strlen(good[i].coded));
+        assert_encodes(base32_encode_lower, &good[i]);
     }
 }
 
@@ -147,10 +169,8 @@ static void guid(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hex),
-        cmocka_unit_test(base64),
-        cmocka_unit_test(percent),
-        cmocka_unit_test(guid),
+        cmocka_unit_test(hex),     cmocka_unit_test(base32), cmocka_unit_test(base64),
+        cmocka_unit_test(percent), cmocka_unit_test(guid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
