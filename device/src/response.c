@@ -64,15 +64,14 @@ static err decode_message(const struct berth_json *j, int object, const char *na
     return err_is(e, ERR_TOO_LARGE) ? OK : e;
 }
 
-err berth_provisioning_decode_response(struct span topic, struct span payload,
-                                       struct berth_provisioning_result *ret_result)
+err berth_provisioning_decode_body(int status, struct span body,
+                                   struct berth_provisioning_result *ret_result)
 {
-    struct berth_provisioning_result r = { .status = BERTH_STATUS_NONE };
+    struct berth_provisioning_result r = { .topic_status = status };
     struct berth_json j;
     int state;
 
-    TRY(decode_topic(topic, &r));
-    TRY(berth_json_parse(payload, &j));
+    TRY(berth_json_parse(body, &j));
     TRY(decode_status(&j, &r.status));
     TRY(berth_json_text(&j, 0, "operationId", r.operation_id, sizeof(r.operation_id)));
     TRY(berth_json_text(&j, 0, "trackingId", r.tracking_id, sizeof(r.tracking_id)));
@@ -94,5 +93,16 @@ err berth_provisioning_decode_response(struct span topic, struct span payload,
         return ERR(MALFORMED);
     }
     *ret_result = r;
+    return OK;
+}
+
+err berth_provisioning_decode_response(struct span topic, struct span payload,
+                                       struct berth_provisioning_result *ret_result)
+{
+    struct berth_provisioning_result head = { .status = BERTH_STATUS_NONE };
+
+    TRY(decode_topic(topic, &head));
+    TRY(berth_provisioning_decode_body(head.topic_status, payload, ret_result));
+    ret_result->retry_after_s = head.retry_after_s;
     return OK;
 }

@@ -51,6 +51,12 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
+// A program of a test's own: does not outlive the tests either.
+export function endWithTests(child) {
+  children.add(child);
+  child.on('exit', () => children.delete(child));
+}
+
 export function tempDir() {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'berth-test-'));
   dirs.add(dir);

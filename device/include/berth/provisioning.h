@@ -124,5 +124,8 @@ const char *berth_provisioning_status_name(enum berth_provisioning_status status
  * JSON object; ERR_TOO_LARGE: too many JSON values, or an ID too long for its member. */
 err berth_provisioning_decode_response(struct span topic, struct span payload,
                                        struct berth_provisioning_result *ret_result);
+/* The JSON alone, for who speaks HTTPS: the status is HTTP's, retry_after_s is left 0. */
+err berth_provisioning_decode_body(int status, struct span body,
+                                   struct berth_provisioning_result *ret_result);
 
 #endif

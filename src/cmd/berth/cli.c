@@ -267,6 +267,13 @@ err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint)
     return OK;
 }
 
+err berth_cli_device_https(struct cli *cli, struct endpoint *ret_endpoint)
+{
+    TRY(berth_cli_device_endpoint(cli, ret_endpoint));
+    ret_endpoint->port = pick_port(cli, "https-port", "https", HTTPS_PORT);
+    return OK;
+}
+
 err berth_cli_id_scope(struct cli *cli, const char **ret_id_scope)
 {
     const char *scope = pick(cli, "id-scope", "BERTH_ID_SCOPE", dev_text(cli, cli->dev, "idScope"));

@@ -67,6 +67,8 @@ err berth_cli_service(struct cli *cli, struct endpoint *ret_endpoint);
 err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint);
 /* Where devices connect (MQTT), without login. */
 err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint);
+/* The same place over HTTPS. */
+err berth_cli_device_https(struct cli *cli, struct endpoint *ret_endpoint);
 /* --id-scope or dev.json. */
 err berth_cli_id_scope(struct cli *cli, const char **ret_id_scope);
 /* A path in dev.json ("deviceCa", "certFile"), or NULL. */

@@ -190,12 +190,21 @@ static const struct option MONITOR[] = {
 
 #define ENDPOINT TEXT("endpoint", NULL, "HOST", "the device endpoint")
 #define ID_SCOPE TEXT("id-scope", NULL, "SCOPE", "the provisioning service's ID scope")
+#define TCTI                                                                                       \
+    TEXT("tcti", NULL, "CONF",                                                                     \
+         "which TPM, as device:/dev/tpmrm0; without: TPM2TOOLS_TCTI, or the first that is found")
 static const struct option SIMULATE[] = {
     FILE_("cert", NULL, "the device's certificate; its issuers may stand behind it"),
     FILE_("key", NULL, "its private key"),
     FILE_("chain", NULL, "intermediate certificates to send along"),
     TEXT("symmetric-key", NULL, "BASE64", "the device's key, instead of a certificate"),
-    TEXT("registration-id", "rid", "ID", "without: the certificate's common name"),
+    FLAG("tpm", "prove identity with a TPM 2.0; provisioning is over HTTPS then"),
+    TCTI,
+    FILE_("endorsement-certificates", NULL,
+          "with --tpm: certificates to send behind the TPM's own, or with it when it holds none"),
+    FLAG("persist", "with --tpm: keep the hub's key in the TPM at 0x81000100"),
+    TEXT("registration-id", "rid", "ID",
+         "without: the certificate's common name, or the TPM's own ID"),
     CA_CERT,
     CA_KEY,
     INT("devices", 1, 10000, "1", "so many devices, with certificates made under --ca-cert"),
@@ -209,6 +218,13 @@ static const struct option SIMULATE[] = {
     CHOICE("transport", "mqtt", "mqtt", "the protocol"),
     FLAG("stay", "stay connected afterwards, until Ctrl-C or until the hub ends the session"),
     FLAG("quiet", "tell only of failures"),
+    OPTIONS_END,
+};
+static const struct option TPM_SHOW[] = {
+    TCTI,
+    FILE_("endorsement-certificate-out", NULL,
+          "write the TPM's endorsement certificate here (PEM)"),
+    FLAG("force", "overwrite a file that exists"),
     OPTIONS_END,
 };
 static const struct option FLEET[] = {
@@ -257,6 +273,7 @@ const struct command_group BERTH_GROUPS[] = {
     { "hub", "Hubs and their events" },
     { "hub device-identity", "The device identities of a hub" },
     { "device", "A device of your own, simulated" },
+    { "tpm", "The TPM of a device" },
     { NULL, NULL },
 };
 
@@ -321,10 +338,15 @@ const struct command BERTH_COMMANDS[] = {
       DEVICE_DISABLE, berth_hub_device_disable },
     { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_hub_device_enable },
     { "device simulate", "Provision, connect to the assigned hub, send messages",
-      "Either with --cert and --key, or with --symmetric-key and --registration-id, or with "
-      "certificates made on the spot under --ca-cert and "
+      "Either with --cert and --key, or with --symmetric-key and --registration-id, or with --tpm, "
+      "or with certificates made on the spot under --ca-cert and "
       "--ca-key (or the device CA of --dev).",
       SIMULATE, berth_device_simulate },
+    { "tpm show", "Show what an enrollment needs to know of a TPM",
+      "Makes the endorsement key (0x81010001) and the storage root key (0x81000001) when the TPM "
+      "has "
+      "none yet.",
+      TPM_SHOW, berth_tpm_show },
     { "fleet", "Load: many devices register; figures at the end",
       "Certificates are made before the clock starts." DEV_CA
       "\nLatencies count from the moment a device was due to begin to its last answer.",

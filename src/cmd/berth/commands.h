@@ -60,6 +60,7 @@ err berth_hub_device_disable(struct cli *cli);
 err berth_hub_device_enable(struct cli *cli);
 err berth_events_monitor(struct cli *cli);
 err berth_device_simulate(struct cli *cli);
+err berth_tpm_show(struct cli *cli);
 err berth_fleet_run(struct cli *cli);
 err berth_explain_run(struct cli *cli);
 err berth_completion_run(struct cli *cli);

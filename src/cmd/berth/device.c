@@ -10,6 +10,7 @@
 #include "cmd/berth/issue.h"
 #include "cmd/berth/pem.h"
 #include "cmd/berth/simulate.h"
+#include "cmd/berth/tpm.h"
 #include "json/writer.h"
 
 enum { THREADS_MAX = 64, STAYING_MAX = 1000, KEY_PEM_MAX = 8192 };
@@ -115,16 +116,47 @@ static err device_of_files(struct cli *cli, struct simulate_device *device)
     return device->registration_id ? OK : common_name(cli, cert, &device->registration_id);
 }
 
+static err check_alone(struct cli *cli, const char *option)
+{
+    if (berth_options_int(&cli->options, "devices") > 1) {
+        return berth_cli_usage(cli, "--%s is one device's: not with --devices", option);
+    }
+    return OK;
+}
+
 static err device_of_symmetric_key(struct cli *cli, struct simulate_device *device)
 {
     device->registration_id = berth_cli_text(cli, "registration-id");
     if (device->registration_id == NULL) {
         return berth_cli_usage(cli, "--symmetric-key wants --registration-id");
     }
-    if (berth_options_int(&cli->options, "devices") > 1) {
-        return berth_cli_usage(cli, "--symmetric-key is one device's: not with --devices");
-    }
+    TRY(check_alone(cli, "symmetric-key"));
     return berth_enrollment_keys_parse(cli, "symmetric-key", &device->symmetric_key);
+}
+
+/* *ret_tpm is the caller's to close, once the device has run. */
+static err device_of_tpm(struct cli *cli, struct simulate_plan *plan,
+                         struct simulate_device *device, struct tpm_client **ret_tpm)
+{
+    struct provision_tpm_device *tpm = ARENA_NEW(&cli->arena, struct provision_tpm_device);
+    const char *name = berth_cli_text(cli, "registration-id"), *own = NULL;
+    const char *more = berth_cli_text(cli, "endorsement-certificates");
+
+    if (tpm == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(check_alone(cli, "tpm"));
+    TRY(berth_cli_device_https(cli, &plan->https));
+    TRY(berth_tpm_open(cli, tpm, &own));
+    *ret_tpm = tpm->tpm;
+    if (more != NULL) {
+        TRY(berth_tpm_add_certificates(cli, more, tpm));
+    }
+    tpm->persists = berth_options_flag(&cli->options, "persist");
+    device->registration_id = name ? name : own;
+    device->tpm = tpm;
+    plan->cli = cli;
+    return OK;
 }
 
 static err make_device(struct cli *cli, const struct issue_ca *ca, const char *name,
@@ -272,21 +304,44 @@ static err report(struct cli *cli, const struct simulate_device *devices, size_t
     return err_set(ERR_IO, "%zu of %zu devices did not get through", n - counts[0], n);
 }
 
-static err find_devices(struct cli *cli, struct simulate_device *devices, size_t n)
+static err check_one_proof(struct cli *cli)
 {
+    static const char *const tpm_only[] = { "tcti", "endorsement-certificates", "persist" };
     bool has_files =
         berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key");
+    bool has_key = berth_options_has(&cli->options, "symmetric-key");
+    bool has_tpm = berth_options_flag(&cli->options, "tpm");
 
-    if (berth_options_has(&cli->options, "symmetric-key")) {
-        return has_files
-                   ? berth_cli_usage(cli, "either --symmetric-key or --cert and --key, not both")
-                   : device_of_symmetric_key(cli, devices);
+    if (has_files + has_key + has_tpm > 1) {
+        return berth_cli_usage(cli,
+                               "one of --cert with --key, --symmetric-key and --tpm, not more");
     }
-    return has_files ? device_of_files(cli, devices) : devices_of_ca(cli, devices, n);
+    for (size_t i = 0; !has_tpm && i < sizeof(tpm_only) / sizeof(tpm_only[0]); i++) {
+        if (berth_options_has(&cli->options, tpm_only[i])) {
+            return berth_cli_usage(cli, "--%s goes with --tpm", tpm_only[i]);
+        }
+    }
+    return OK;
+}
+
+static err find_devices(struct cli *cli, struct crew *crew, struct simulate_plan *plan,
+                        struct tpm_client **ret_tpm)
+{
+    TRY(check_one_proof(cli));
+    if (berth_options_flag(&cli->options, "tpm")) {
+        return device_of_tpm(cli, plan, crew->devices, ret_tpm);
+    }
+    if (berth_options_has(&cli->options, "symmetric-key")) {
+        return device_of_symmetric_key(cli, crew->devices);
+    }
+    return berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key")
+               ? device_of_files(cli, crew->devices)
+               : devices_of_ca(cli, crew->devices, crew->n);
 }
 
 err berth_device_simulate(struct cli *cli)
 {
+    AUTO(tpm_client) struct tpm_client *tpm = NULL;
     struct crew crew = { .n = (size_t)berth_options_int(&cli->options, "devices") };
     struct sigaction action = { .sa_handler = on_signal };
     struct simulate_plan plan;
@@ -300,7 +355,7 @@ err berth_device_simulate(struct cli *cli)
     if (crew.devices == NULL) {
         return ERR(NOMEM);
     }
-    TRY(find_devices(cli, crew.devices, crew.n));
+    TRY(find_devices(cli, &crew, &plan, &tpm));
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     run_all(&crew);

@@ -15,6 +15,7 @@ enum {
     REQUEST_TIMEOUT_S = 60,
     JSON_DEPTH = 32,
     ERROR_JSON_DEPTH = 8,
+    RETRY_AFTER_MAX_S = 3600,
     HEADERS_MAX = 6
 };
 
@@ -26,6 +27,7 @@ struct transfer {
     CURL *curl;
     struct buf body;
     struct span continuation;
+    bool takes_any_status;
     const struct http_stream *stream;
     bool is_ended; /* by the stream's reader */
     char error[CURL_ERROR_SIZE];
@@ -97,8 +99,12 @@ static err make_headers(struct transfer *t, const struct endpoint *to,
 {
     const char *login = NULL;
 
-    TRY(authorization(t->cli, to, &login));
-    add_header(ret_headers, login);
+    if (to->key != NULL) {
+        TRY(authorization(t->cli, to, &login));
+        add_header(ret_headers, login);
+    } else if (request->token != NULL) {
+        add_header(ret_headers, berth_cli_printf(t->cli, "Authorization: %s", request->token));
+    }
     add_header(ret_headers, "Expect:");
     add_header(ret_headers, "Content-Type: application/json; charset=utf-8");
     if (request->if_match != NULL) {
@@ -286,6 +292,7 @@ static err perform(struct transfer *t, const struct endpoint *to,
     AUTO(curl) CURL *curl = curl_easy_init();
     struct http_reply reply = { .body = SPAN_NONE };
     CURLcode result;
+    curl_off_t retry_after_s = 0;
     long status = 0;
 
     if (curl == NULL) {
@@ -307,10 +314,13 @@ static err perform(struct transfer *t, const struct endpoint *to,
                    ? err_set(ERR_CLOSED, "%s closed the stream", to->host)
                    : connection_fault(t, result, to);
     }
-    if (status < 200 || status > 299) {
+    if (!t->takes_any_status && (status < 200 || status > 299)) {
         return status_fault((int)status, reply.body, request->what);
     }
     reply.status = (int)status;
+    (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);
+    reply.retry_after_s =
+        retry_after_s < RETRY_AFTER_MAX_S ? (int)retry_after_s : RETRY_AFTER_MAX_S;
     TRY(arena_copy(&t->cli->arena, t->continuation, &reply.continuation));
     *ret_reply = reply;
     return t->stream != NULL ? err_set(ERR_CLOSED, "%s closed the stream", to->host) : OK;
@@ -320,6 +330,14 @@ err berth_http_send(struct cli *cli, const struct endpoint *to, const struct htt
                     struct http_reply *ret_reply)
 {
     struct transfer t = { .cli = cli };
+
+    return perform(&t, to, request, ret_reply);
+}
+
+err berth_http_exchange(struct cli *cli, const struct endpoint *to,
+                        const struct http_request *request, struct http_reply *ret_reply)
+{
+    struct transfer t = { .cli = cli, .takes_any_status = true };
 
     return perform(&t, to, request, ret_reply);
 }

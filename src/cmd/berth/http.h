@@ -1,5 +1,5 @@
 /* cmd/berth/http.h: requests to the service API, the hub's API and berthd's own, signed with the
- * policy of the connection string. */
+ * policy of the connection string; and a device's, with a token of its own or none. */
 #ifndef CMD_BERTH_HTTP_H
 #define CMD_BERTH_HTTP_H
 
@@ -13,12 +13,14 @@ struct http_request {
     const char *what;      /* "enrollment 'd1'": for the sentence when it fails */
     int64_t page;          /* x-ms-max-item-count; 0: not sent */
     struct span page_from; /* x-ms-continuation; absent: not sent */
+    const char *token;     /* for Authorization where the endpoint has no policy; NULL: none */
 };
 
 struct http_reply {
     int status;
     struct span body;
     struct span continuation; /* absent: no more pages */
+    int retry_after_s;        /* 0: none given */
 };
 
 /* Sends it and waits. Only 2xx is OK; else ERR_NOT_FOUND (404), ERR_DENIED (401, 403), ERR_EXISTS
@@ -26,7 +28,10 @@ struct http_reply {
  * connection), with the server's sentence and tracking ID as err_detail. */
 err berth_http_send(struct cli *cli, const struct endpoint *to, const struct http_request *request,
                     struct http_reply *ret_reply);
-/* The same, and the body as JSON; NULL for an empty one. Lives as long as the command. */
+/* The same, but every status is OK: the caller tells them apart. */
+err berth_http_exchange(struct cli *cli, const struct endpoint *to,
+                        const struct http_request *request, struct http_reply *ret_reply);
+/* As berth_http_send, and the body as JSON; NULL for an empty one. Lives as long as the command. */
 err berth_http_json(struct cli *cli, const struct endpoint *to, const struct http_request *request,
                     json **ret_document);
 

@@ -114,7 +114,8 @@ static void close_tls(struct life *l)
     l->is_open = false;
 }
 
-/* A token for "{a}/{between}/{b}" in l->token; NULL for a device with a certificate. */
+/* A token for "{a}/{between}/{b}" in l->token; NULL for a device with a certificate. The key is the
+ * device's, or what its TPM was given last. */
 static err make_token(struct life *l, const char *const parts[3], const char *key_name,
                       const char **ret_token)
 {
@@ -123,19 +124,43 @@ static err make_token(struct life *l, const char *const parts[3], const char *ke
     struct buf out = buf_over(l->token, sizeof(l->token) - 1);
 
     *ret_token = NULL;
-    if (span_is_absent(l->device->symmetric_key)) {
+    if (span_is_absent(l->device->symmetric_key) && l->device->tpm == NULL) {
         return OK;
     }
     buf_printf(&name, "%s/%s/%s", parts[0], parts[1], parts[2]);
     TRY(buf_ok(&name));
-    TRY(sas_make(l->plan->crypto, buf_span(&name), l->device->symmetric_key, span_str(key_name),
-                 berth_cli_now_ms() / 1000 + TOKEN_LASTS_S, &out));
+    if (l->device->tpm != NULL) {
+        TRY(berth_provision_tpm_token(l->device->tpm->tpm, buf_span(&name), span_str(key_name),
+                                      &out));
+    } else {
+        TRY(sas_make(l->plan->crypto, buf_span(&name), l->device->symmetric_key, span_str(key_name),
+                     berth_cli_now_ms() / 1000 + TOKEN_LASTS_S, &out));
+    }
     l->token[out.len] = '\0';
     *ret_token = l->token;
     return OK;
 }
 
 /* --- Provisioning. ------------------------------------------------------------------------- */
+
+/* False: the device's life has ended, and why is told. */
+static bool goes_on(struct life *l, err e)
+{
+    const struct berth_provisioning_result *r = &l->device->result;
+
+    if (!err_is_ok(e)) {
+        end(l, SIMULATE_FAILED, "provisioning failed: %s",
+            err_detail()[0] ? err_detail() : err_name(e));
+    } else if (r->status == BERTH_STATUS_DISABLED) {
+        end(l, SIMULATE_REFUSED, "refused: its enrollment is disabled");
+    } else if (r->status != BERTH_STATUS_ASSIGNED) {
+        end(l, SIMULATE_REFUSED, "refused: %s (%d)%s%s", r->message, r->error_code,
+            r->tracking_id[0] ? "; berth explain " : "", r->tracking_id);
+    } else {
+        return true;
+    }
+    return false;
+}
 
 static err flush_provisioning(struct life *l, struct berth_provisioning *p)
 {
@@ -146,6 +171,15 @@ static err flush_provisioning(struct life *l, struct berth_provisioning *p)
     return OK;
 }
 
+/* As long as the service wants. */
+static void wait_for_service(const struct life *l, const struct berth_provisioning_result *r)
+{
+    tell(l, "%s; asking again in %d s",
+         r->status == BERTH_STATUS_ASSIGNING ? "the service is assigning" : "the service is busy",
+         r->retry_after_s);
+    pause_ms(l, r->retry_after_s * 1000LL);
+}
+
 static err step_provisioning(struct life *l, struct berth_provisioning *p)
 {
     uint8_t bytes[4096];
@@ -153,14 +187,7 @@ static err step_provisioning(struct life *l, struct berth_provisioning *p)
 
     TRY(flush_provisioning(l, p));
     if (berth_provisioning_state(p) == BERTH_PROVISIONING_WAITING) {
-        int wait_s = berth_provisioning_result(p)->retry_after_s;
-
-        tell(l, "%s; asking again in %d s",
-             berth_provisioning_result(p)->status == BERTH_STATUS_ASSIGNING
-                 ? "the service is assigning"
-                 : "the service is busy",
-             wait_s);
-        pause_ms(l, wait_s * 1000LL);
+        wait_for_service(l, berth_provisioning_result(p));
         return berth_provisioning_resume(p);
     }
     TRY(berth_tls_read(&l->tls, bytes, sizeof(bytes), TIMEOUT_MS, &n));
@@ -187,29 +214,11 @@ static err converse(struct life *l, struct berth_provisioning *p)
     return flush_provisioning(l, p);
 }
 
-static void end_provisioning(struct life *l, const struct berth_provisioning *p, err e)
-{
-    const struct berth_provisioning_result *r = berth_provisioning_result(p);
-    int code = 0;
-
-    if (err_is(berth_provisioning_fault(p, &code), ERR_DENIED)) {
-        end(l, SIMULATE_REFUSED, "the provisioning service refuses the connection: %s",
-            CONNACK_WORDS[code < 6 ? code : 5]);
-    } else if (!err_is_ok(e)) {
-        end(l, SIMULATE_FAILED, "provisioning failed: %s",
-            err_detail()[0] ? err_detail() : err_name(e));
-    } else if (r->status == BERTH_STATUS_DISABLED) {
-        end(l, SIMULATE_REFUSED, "refused: its enrollment is disabled");
-    } else {
-        end(l, SIMULATE_REFUSED, "refused: %s (%d)%s%s", r->message, r->error_code,
-            r->tracking_id[0] ? "; berth explain " : "", r->tracking_id);
-    }
-}
-
-static bool provision(struct life *l)
+/* With a certificate or a symmetric key. */
+static bool provision_over_mqtt(struct life *l)
 {
     struct berth_provisioning p = { .state_ = BERTH_PROVISIONING_CONNECTING };
-    int64_t start = now_ms();
+    int code = 0;
     err e;
 
     tell(l, "connecting to %s:%d, ID scope %s", l->plan->endpoint.host, l->plan->endpoint.port,
@@ -220,13 +229,60 @@ static bool provision(struct life *l)
     }
     close_tls(l);
     l->device->result = *berth_provisioning_result(&p);
-    if (!err_is_ok(e) || !berth_provisioning_is_assigned(&p)) {
-        end_provisioning(l, &p, e);
+    if (err_is(berth_provisioning_fault(&p, &code), ERR_DENIED)) {
+        end(l, SIMULATE_REFUSED, "the provisioning service refuses the connection: %s",
+            CONNACK_WORDS[code < 6 ? code : 5]);
         return false;
     }
-    tell(l, "assigned to %s as device %s (%lld ms)", l->device->result.assigned_hub,
-         l->device->result.device_id, (long long)(now_ms() - start));
-    return true;
+    return goes_on(l, e);
+}
+
+static err converse_with_tpm(struct life *l, struct provision_tpm *p)
+{
+    while (p->step != PROVISION_TPM_DONE) {
+        enum provision_tpm_step before = p->step;
+
+        if (*l->plan->interrupted) {
+            return err_set(ERR_CLOSED, "interrupted");
+        }
+        TRY(berth_provision_tpm_next(p));
+        if (p->step == PROVISION_TPM_REGISTERING && before == PROVISION_TPM_CHALLENGE) {
+            tell(l, "challenged: the TPM has activated the service's key");
+        } else if (p->step != PROVISION_TPM_DONE) {
+            wait_for_service(l, &p->result);
+        }
+    }
+    return OK;
+}
+
+static bool provision_by_tpm(struct life *l)
+{
+    struct provision_tpm p = {
+        .cli = l->plan->cli,
+        .endpoint = &l->plan->https,
+        .id_scope = l->plan->id_scope,
+        .registration_id = l->device->registration_id,
+        .device = l->device->tpm,
+    };
+    err e;
+
+    tell(l, "asking %s:%d for a challenge, ID scope %s", p.endpoint->host, p.endpoint->port,
+         p.id_scope);
+    e = converse_with_tpm(l, &p);
+    l->device->result = p.result;
+    return goes_on(l, e);
+}
+
+static bool provision(struct life *l)
+{
+    int64_t start = now_ms();
+    bool is_assigned = l->device->tpm != NULL ? provision_by_tpm(l) : provision_over_mqtt(l);
+
+    if (is_assigned) {
+        tell(l, "assigned to %s as device %s (%lld ms)", l->device->result.assigned_hub,
+             l->device->result.device_id, (long long)(now_ms() - start));
+    }
+    return is_assigned;
 }
 
 /* --- At the hub. --------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "berth/hub_client.h"
 #include "berth/provisioning.h"
 #include "cmd/berth/cli.h"
+#include "cmd/berth/provision_tpm.h"
 
 enum { SIMULATE_PROPERTIES_MAX = 16 };
 
@@ -24,7 +25,11 @@ struct simulate_plan {
     bool tells;                  /* narrates on stdout */
     pthread_mutex_t *tells_once; /* held while a line is printed */
     const volatile sig_atomic_t *interrupted;
-    struct crypto *crypto; /* signs tokens: for a single device with a symmetric key */
+    /* For a single device alone: signs the tokens of a symmetric key; provisions one with a TPM,
+     * over HTTPS. */
+    struct crypto *crypto;
+    struct cli *cli;
+    struct endpoint https;
 };
 
 enum simulate_outcome {
@@ -35,8 +40,10 @@ enum simulate_outcome {
 
 struct simulate_device {
     const char *registration_id;
-    struct span chain_pem, key_pem; /* absent with a symmetric key */
-    struct span symmetric_key;      /* absent with a certificate */
+    /* One of the three; else absent. */
+    struct span chain_pem, key_pem;
+    struct span symmetric_key;
+    const struct provision_tpm_device *tpm;
     /* What became of it. */
     enum simulate_outcome outcome;
     struct berth_provisioning_result result;
