@@ -6,6 +6,8 @@ const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key
 const { X509Security } = require('azure-iot-security-x509');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
+const { TpmSecurityClient, TpmAuthenticationProvider } = require('azure-iot-security-tpm');
+const { Tpm } = require('tss.js');
 
 const provisioningTransport = (name) =>
   name === 'http'
@@ -14,18 +16,20 @@ const provisioningTransport = (name) =>
 
 async function main(order) {
   const certificate = { cert: order.cert, key: order.key };
-  const security = order.symmetricKey
-    ? new SymmetricKeySecurityClient(order.registrationId, order.symmetricKey)
-    : new X509Security(order.registrationId, certificate);
+  const security = order.tpmPort ? new TpmSecurityClient(order.registrationId, new Tpm(true, '127.0.0.1', order.tpmPort))
+    : order.symmetricKey ? new SymmetricKeySecurityClient(order.registrationId, order.symmetricKey)
+      : new X509Security(order.registrationId, certificate);
   const client = ProvisioningDeviceClient.create('localhost', order.idScope, provisioningTransport(order.transport), security);
   if (order.payload !== undefined) client.setProvisioningPayload(order.payload);
   const registration = await client.register();
   const result = { registration, sent: 0 };
   if (order.messages) {
     const proof = order.symmetricKey ? `SharedAccessKey=${order.symmetricKey}` : 'x509=true';
-    const device = Client.fromConnectionString(`HostName=${registration.assignedHub};DeviceId=${registration.deviceId};${proof}`, Mqtt);
+    const device = order.tpmPort
+      ? Client.fromAuthenticationProvider(TpmAuthenticationProvider.fromTpmSecurityClient(registration.deviceId, registration.assignedHub, security), Mqtt)
+      : Client.fromConnectionString(`HostName=${registration.assignedHub};DeviceId=${registration.deviceId};${proof}`, Mqtt);
     device.on('error', (e) => { result.deviceError = String(e); });
-    if (!order.symmetricKey) await device.setOptions(certificate);
+    if (order.cert) await device.setOptions(certificate);
     await device.open();
     for (const text of order.messages) {
       const message = new Message(text);
