@@ -112,6 +112,22 @@ static void test_truncations(void **state)
     }
 }
 
+/* Without a topic the same body gives the same, but for what only a topic has. */
+static void test_body_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct berth_provisioning_result r, want;
+
+        assert_true(err_is_ok(berth_provisioning_decode_response(
+            span_str(CASES[i].topic), span_str(CASES[i].payload), &want)));
+        assert_true(err_is_ok(
+            berth_provisioning_decode_body(CASES[i].topic_status, span_str(CASES[i].payload), &r)));
+        want.retry_after_s = 0;
+        assert_memory_equal(&r, &want, sizeof(r));
+    }
+}
+
 static void test_limits(void **state)
 {
     struct berth_provisioning_result r;
@@ -146,9 +162,8 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_bad_cases),
-        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_cases),       cmocka_unit_test(test_bad_cases),
+        cmocka_unit_test(test_truncations), cmocka_unit_test(test_body_alone),
         cmocka_unit_test(test_limits),
     };
 
