@@ -68,7 +68,7 @@ class Service {
   }
 
   simulate(...args) {
-    return berth('device', 'simulate', '--tpm', '--tcti', tpm.tcti, '--endpoint', 'localhost', '--endpoint-address', '127.0.0.1', '--https-port', String(this.server.address().port),
+    return berth('device', 'simulate', '--tpm', ...(args.includes('--tcti') ? [] : ['--tcti', tpm.tcti]), '--endpoint', 'localhost', '--endpoint-address', '127.0.0.1', '--https-port', String(this.server.address().port),
       '--ca-file', this.caFile, '--id-scope', SCOPE, '--count', '0', ...args);
   }
 }
@@ -134,26 +134,41 @@ describe('berth tpm show', () => {
     assert.deepEqual(await show('--tcti', tpm.tcti), before);
   });
 
-  test('clear words when there is no TPM, or another key at its place', async () => {
-    const none = await berth('tpm', 'show', '--tcti', 'swtpm:port=1');
-    assert.equal(none.code, 1);
-    assert.match(none.stderr, /^berth tpm show: no TPM answers at swtpm:port=1 \(/);
+  test('where another kind of key is, the right one is made, the same each time, and not kept', async () => {
     const odd = await Swtpm.start();
     try {
       const context = path.join(pki.dir, 'odd.ctx');
-      await odd.tool('tpm2_createprimary', '-C', 'e', '-G', 'ecc', '-c', context);
-      await odd.tool('tpm2_evictcontrol', '-C', 'o', '-c', context, '0x81010001');
-      await odd.tool('tpm2_flushcontext', '-t');
-      const r = await berth('tpm', 'show', '--tcti', odd.tcti);
-      assert.equal(r.code, 1);
-      assert.match(r.stderr, /what the TPM holds at 0x81010001 is no endorsement key of RSA 2048/);
+      for (const [hierarchy, handle] of [['e', '0x81010001'], ['o', '0x81000001']]) {
+        await odd.tool('tpm2_createprimary', '-C', hierarchy, '-G', 'ecc', '-c', context);
+        await odd.tool('tpm2_evictcontrol', '-C', 'o', '-c', context, handle);
+        await odd.tool('tpm2_flushcontext', '-t');
+      }
+      const first = await show('--tcti', odd.tcti);
+      assert.equal(Buffer.from(first.endorsementKey, 'base64').length, 316);
+      assert.equal(await odd.tool('tpm2_getcap', 'handles-transient'), '');
       await odd.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81010001');
-      await odd.tool('tpm2_changeauth', '-c', 'o', 'secret');
-      const locked = await berth('tpm', 'show', '--tcti', odd.tcti);
-      assert.equal(locked.code, 4, locked.stderr);
-      assert.match(locked.stderr, /the TPM cannot keep its endorsement key: /);
+      assert.deepEqual(await show('--tcti', odd.tcti), first);
+      service.reset();
+      const r = await service.simulate('--tcti', odd.tcti);
+      assert.equal(r.code, 0, r.stdout + r.stderr);
+      assert.equal(await odd.tool('tpm2_getcap', 'handles-transient'), '');
     } finally {
       await odd.stop();
+    }
+  });
+
+  test('clear words when there is no TPM, or it wants an authorization', async () => {
+    const none = await berth('tpm', 'show', '--tcti', 'swtpm:port=1');
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /^berth tpm show: no TPM answers at swtpm:port=1 \(/);
+    const locked = await Swtpm.start();
+    try {
+      await locked.tool('tpm2_changeauth', '-c', 'o', 'secret');
+      const r = await berth('tpm', 'show', '--tcti', locked.tcti);
+      assert.equal(r.code, 4, r.stderr);
+      assert.match(r.stderr, /the TPM cannot keep its endorsement key: tpm:session\(1\):/);
+    } finally {
+      await locked.stop();
     }
   });
 });

@@ -45,14 +45,14 @@
     }
 
 struct key_kind {
-    const char *name;
+    const char *words_to_make, *words_to_keep; /* for faults */
     TPM2_HANDLE handle;
     ESYS_TR hierarchy;
     TPM2B_PUBLIC template;
 };
 
 static const struct key_kind ENDORSEMENT = {
-    "endorsement key", EK_HANDLE, ESYS_TR_RH_ENDORSEMENT,
+    "make an RSA endorsement key", "keep its endorsement key", EK_HANDLE, ESYS_TR_RH_ENDORSEMENT,
     /* PolicySecret(TPM_RH_ENDORSEMENT) */
     STORAGE_KEY(TPMA_OBJECT_ADMINWITHPOLICY, .size = 32,
                 .buffer = { 0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc,
@@ -60,13 +60,14 @@ static const struct key_kind ENDORSEMENT = {
                             0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa })
 };
 static const struct key_kind STORAGE_ROOT = {
-    "storage root key", SRK_HANDLE, ESYS_TR_RH_OWNER,
+    "make an RSA storage root key", "keep its storage root key", SRK_HANDLE, ESYS_TR_RH_OWNER,
     STORAGE_KEY(TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA, .size = 0)
 };
 
 /* One of the two keys, loaded. */
 struct primary {
     ESYS_TR handle;
+    ESYS_TR transient; /* the same when it is not kept in the TPM, else ESYS_TR_NONE */
     size_t len;
     uint8_t wire[sizeof(TPM2B_PUBLIC)];
 };
@@ -152,22 +153,29 @@ static err make_primary(struct tpm_client *t, const struct key_kind *kind, ESYS_
     static const TPM2B_SENSITIVE_CREATE nothing;
     static const TPM2B_DATA no_data;
     static const TPML_PCR_SELECTION no_pcrs;
-    ESYS_TR made = ESYS_TR_NONE;
-    TSS2_RC rc;
 
-    rc = Esys_CreatePrimary(t->esys, kind->hierarchy, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                            &nothing, &kind->template, &no_data, &no_pcrs, &made, NULL, NULL, NULL,
-                            NULL);
-    TRY_TPM(rc, kind == &ENDORSEMENT ? "make an endorsement key" : "make a storage root key");
-    rc = Esys_EvictControl(t->esys, ESYS_TR_RH_OWNER, made, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                           ESYS_TR_NONE, kind->handle, ret_object);
-    flush(t, &made);
-    TRY_TPM(rc, kind == &ENDORSEMENT ? "keep its endorsement key" : "keep its storage root key");
+    TRY_TPM(Esys_CreatePrimary(t->esys, kind->hierarchy, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                               ESYS_TR_NONE, &nothing, &kind->template, &no_data, &no_pcrs,
+                               ret_object, NULL, NULL, NULL, NULL),
+            kind->words_to_make);
     return OK;
 }
 
-/* Would another key at the handle do? Its sizes and policy must be those of the template, as both
- * sides of the protocol rely on them. */
+static err make_persistent(struct tpm_client *t, const struct key_kind *kind, ESYS_TR *ret_object)
+{
+    ESYS_TR made = ESYS_TR_NONE;
+    TSS2_RC rc;
+
+    TRY(make_primary(t, kind, &made));
+    rc = Esys_EvictControl(t->esys, ESYS_TR_RH_OWNER, made, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                           ESYS_TR_NONE, kind->handle, ret_object);
+    flush(t, &made);
+    TRY_TPM(rc, kind->words_to_keep);
+    return OK;
+}
+
+/* Does the key at the handle do? Its sizes and policy must be those of the template, as both sides
+ * of the protocol rely on them. */
 static bool fits(const struct key_kind *kind, const TPMT_PUBLIC *found)
 {
     const TPMT_PUBLIC *want = &kind->template.publicArea;
@@ -181,25 +189,36 @@ static bool fits(const struct key_kind *kind, const TPMT_PUBLIC *found)
            rsa->symmetric.keyBits.aes == 128 && rsa->symmetric.mode.aes == TPM2_ALG_CFB;
 }
 
-static err open_primary(struct tpm_client *t, const struct key_kind *kind, struct primary *key)
+/* *ret_fits: false when it is no key of this kind; nothing is kept of it then. */
+static err read_primary(struct tpm_client *t, const struct key_kind *kind, struct primary *key,
+                        bool *ret_fits)
 {
     AUTO(esys_public) TPM2B_PUBLIC *found = NULL;
-    bool is_there;
 
-    TRY(has_handle(t, kind->handle, &is_there));
-    TRY(is_there ? find_handle(t, kind->handle, &key->handle)
-                 : make_primary(t, kind, &key->handle));
     TRY_TPM(Esys_ReadPublic(t->esys, key->handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &found,
                             NULL, NULL),
             "read a key's public part");
-    if (!fits(kind, &found->publicArea)) {
-        return err_set(ERR_UNSUPPORTED,
-                       "what the TPM holds at 0x%08x is no %s of RSA 2048 with AES 128",
-                       kind->handle, kind->name);
-    }
+    *ret_fits = fits(kind, &found->publicArea);
+    key->len = 0;
     TRY_TPM(Tss2_MU_TPM2B_PUBLIC_Marshal(found, key->wire, sizeof(key->wire), &key->len),
             "tell a key's public part");
     return OK;
+}
+
+static err open_primary(struct tpm_client *t, const struct key_kind *kind, struct primary *key)
+{
+    bool is_there, is_right;
+
+    TRY(has_handle(t, kind->handle, &is_there));
+    TRY(is_there ? find_handle(t, kind->handle, &key->handle)
+                 : make_persistent(t, kind, &key->handle));
+    TRY(read_primary(t, kind, key, &is_right));
+    if (!is_right) { /* others keep ECC keys there */
+        TRY(make_primary(t, kind, &key->transient));
+        key->handle = key->transient;
+        TRY(read_primary(t, kind, key, &is_right));
+    }
+    return is_right ? OK : err_set(ERR_UNSUPPORTED, "the TPM cannot %s", kind->words_to_make);
 }
 
 static err open_tpm(struct tpm_client *t, const char *tcti)
@@ -226,7 +245,7 @@ err berth_tpm_client_open(const char *tcti, struct tpm_client **ret_client)
     if (t == NULL) {
         return ERR(NOMEM);
     }
-    t->identity = ESYS_TR_NONE;
+    t->identity = t->endorsement.transient = t->storage_root.transient = ESYS_TR_NONE;
     TRY(open_tpm(t, tcti));
     *ret_client = t;
     t = NULL;
@@ -237,6 +256,8 @@ void berth_tpm_client_close(struct tpm_client *t)
 {
     if (t->esys != NULL) {
         flush(t, &t->identity);
+        flush(t, &t->storage_root.transient);
+        flush(t, &t->endorsement.transient);
         Esys_Finalize(&t->esys);
     }
     Tss2_TctiLdr_Finalize(&t->tcti);
@@ -422,18 +443,15 @@ static err import(struct tpm_client *t, const struct blob *b, const TPM2B_DATA *
 err berth_tpm_client_activate(struct tpm_client *t, struct span blob)
 {
     TPM2B_DATA secret = { .size = 0 };
-    ESYS_TR key = ESYS_TR_NONE;
     struct blob b;
     err e;
 
+    flush(t, &t->identity); /* a TPM without a resource manager has room for three keys */
     TRY(decode_blob(blob, &b));
     TRY(activate_credential(t, &b, &secret));
-    e = import(t, &b, &secret, &key);
+    e = import(t, &b, &secret, &t->identity);
     crypto_wipe(&secret, sizeof(secret));
-    TRY(e);
-    flush(t, &t->identity);
-    t->identity = key;
-    return OK;
+    return e;
 }
 
 static const char NOTHING_ACTIVATED[] = "no authentication key was activated in the TPM";

@@ -20,9 +20,10 @@ struct tpm_client;
 
 /* tcti: which TPM, as tpm2-tss names it: "device:/dev/tpmrm0", "swtpm:port=2321"; NULL: what
  * TPM2TOOLS_TCTI says, or else the first that is found. Takes the endorsement key at 0x81010001 and
- * the storage root key at 0x81000001; one that is missing is made from the TCG's template and stays
- * in the TPM. ERR_IO: no TPM answers; ERR_DENIED: it wants an authorization; ERR_UNSUPPORTED:
- * another kind of key is there. err_detail is a sentence, as for all functions below. */
+ * the storage root key at 0x81000001, both RSA 2048. One that is missing is made from the TCG's
+ * template and stays in the TPM; where another kind of key is, it is made too, the same each time,
+ * but not kept. ERR_IO: no TPM answers; ERR_DENIED: it wants an authorization. err_detail is a
+ * sentence, as for all functions below. */
 err berth_tpm_client_open(const char *tcti, struct tpm_client **ret_client);
 /* Leaves nothing loaded in the TPM. */
 void berth_tpm_client_close(struct tpm_client *t);
@@ -36,9 +37,9 @@ struct span berth_tpm_client_storage_root_key(const struct tpm_client *t);
  * ERR_NOT_FOUND: there is none; ERR_MALFORMED: what is there is no certificate; ERR_NOMEM. */
 err berth_tpm_client_read_certificate(struct tpm_client *t, struct buf *out);
 
-/* Takes in the key of an authenticationKey blob; it replaces the one before. ERR_MALFORMED: the
- * blob breaks its grammar; ERR_DENIED: the TPM finds that it was not made for its two keys, or was
- * changed on its way; ERR_IO. */
+/* Takes in the key of an authenticationKey blob; the one before is gone, even on failure.
+ * ERR_MALFORMED: the blob breaks its grammar; ERR_DENIED: the TPM finds that it was not made for
+ * its two keys, or was changed on its way; ERR_IO. */
 err berth_tpm_client_activate(struct tpm_client *t, struct span blob);
 /* Keeps the activated key in the TPM at 0x81000100, where SDKs look for it. ERR_PRECONDITION: none
  * is activated. */
