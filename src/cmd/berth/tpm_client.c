@@ -1,11 +1,6 @@
 /* cmd/berth/tpm_client.c: the TPM commands of TPM attestation, over tpm2-tss. Knows which keys are
- * where, how one is authorized and how an authenticationKey blob is taken apart by the TPM; not
- * what is signed nor who asks (simulate_tpm.c).
- *
- * A blob is, each marshalled as in TPM 2.0 part 2: TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET (a
- * credential for the endorsement key, bound to the name of the storage root key), TPM2B_PRIVATE and
- * TPM2B_ENCRYPTED_SECRET (a keyed-hash key duplicated to the storage root key, wrapped again by
- * the credential), TPM2B_PUBLIC of that key; then data that devices may pass over. */
+ * where, how each is authorized, and how a TPM opens a blob (tpm_blob.h); not what is signed nor
+ * who asks (provision_tpm.c). */
 #include "cmd/berth/tpm_client.h"
 
 #include <stdlib.h>
@@ -15,6 +10,7 @@
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
 
+#include "cmd/berth/tpm_blob.h"
 #include "crypto/crypto.h"
 
 #define EK_HANDLE       0x81010001U
@@ -334,32 +330,6 @@ err berth_tpm_client_read_certificate(struct tpm_client *t, struct buf *out)
 
 /* --- The key that a service sends. --------------------------------------------------------- */
 
-struct blob {
-    TPM2B_ID_OBJECT credential;
-    TPM2B_ENCRYPTED_SECRET credential_secret;
-    TPM2B_PRIVATE duplicate;
-    TPM2B_ENCRYPTED_SECRET duplicate_seed;
-    TPM2B_PUBLIC key;
-};
-
-static err decode_blob(struct span bytes, struct blob *ret_blob)
-{
-    struct blob b = { .credential.size = 0 };
-    size_t at = 0;
-
-    if (Tss2_MU_TPM2B_ID_OBJECT_Unmarshal(bytes.data, bytes.len, &at, &b.credential) ||
-        Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(bytes.data, bytes.len, &at,
-                                                 &b.credential_secret) ||
-        Tss2_MU_TPM2B_PRIVATE_Unmarshal(bytes.data, bytes.len, &at, &b.duplicate) ||
-        Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal(bytes.data, bytes.len, &at, &b.duplicate_seed) ||
-        Tss2_MU_TPM2B_PUBLIC_Unmarshal(bytes.data, bytes.len, &at, &b.key) ||
-        b.key.publicArea.type != TPM2_ALG_KEYEDHASH) {
-        return err_set(ERR_MALFORMED, "the authentication key that the service sent is not one");
-    }
-    *ret_blob = b;
-    return OK;
-}
-
 /* A session in which the endorsement key may be used. */
 static err open_session(struct tpm_client *t, ESYS_TR *session)
 {
@@ -398,7 +368,8 @@ static err blob_fault(TSS2_RC rc, const char *step)
 }
 
 /* The credential: the key of the inner wrapping. */
-static err activate_credential(struct tpm_client *t, const struct blob *b, TPM2B_DATA *ret_secret)
+static err activate_credential(struct tpm_client *t, const struct tpm_blob *b,
+                               TPM2B_DATA *ret_secret)
 {
     AUTO(esys_digest) TPM2B_DIGEST *secret = NULL;
     ESYS_TR session = ESYS_TR_NONE;
@@ -421,7 +392,7 @@ static err activate_credential(struct tpm_client *t, const struct blob *b, TPM2B
     return OK;
 }
 
-static err import(struct tpm_client *t, const struct blob *b, const TPM2B_DATA *secret,
+static err import(struct tpm_client *t, const struct tpm_blob *b, const TPM2B_DATA *secret,
                   ESYS_TR *ret_key)
 {
     TPMT_SYM_DEF_OBJECT wrapping = { .algorithm = TPM2_ALG_AES,
@@ -443,11 +414,11 @@ static err import(struct tpm_client *t, const struct blob *b, const TPM2B_DATA *
 err berth_tpm_client_activate(struct tpm_client *t, struct span blob)
 {
     TPM2B_DATA secret = { .size = 0 };
-    struct blob b;
+    struct tpm_blob b;
     err e;
 
     flush(t, &t->identity); /* a TPM without a resource manager has room for three keys */
-    TRY(decode_blob(blob, &b));
+    TRY(berth_tpm_blob_decode(blob, &b));
     TRY(activate_credential(t, &b, &secret));
     e = import(t, &b, &secret, &t->identity);
     crypto_wipe(&secret, sizeof(secret));
