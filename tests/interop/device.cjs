@@ -21,7 +21,8 @@ async function main(order) {
       : new X509Security(order.registrationId, certificate);
   const client = ProvisioningDeviceClient.create('localhost', order.idScope, provisioningTransport(order.transport), security);
   if (order.payload !== undefined) client.setProvisioningPayload(order.payload);
-  const registration = await client.register();
+  const answer = await client.register();
+  const registration = answer.registrationState ?? answer; // with a TPM the SDK hands out the whole answer
   const result = { registration, sent: 0 };
   if (order.messages) {
     const proof = order.symmetricKey ? `SharedAccessKey=${order.symmetricKey}` : 'x509=true';
