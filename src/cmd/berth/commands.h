@@ -3,6 +3,8 @@
 #ifndef CMD_BERTH_COMMANDS_H
 #define CMD_BERTH_COMMANDS_H
 
+#include <stddef.h>
+
 #include "cmd/berth/cli.h"
 
 struct command {
@@ -18,8 +20,10 @@ struct command_group {
     const char *summary;
 };
 
-/* Both end with a row without a path. */
-extern const struct command BERTH_COMMANDS[];
+/* The command at that place in the order of the help, NULL behind the last one:
+ * `for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++)`. */
+const struct command *berth_commands_at(size_t i);
+/* Ends with a row without a path. */
 extern const struct command_group BERTH_GROUPS[];
 extern const struct option BERTH_GLOBAL_OPTIONS[];
 

@@ -45,8 +45,10 @@ static void check_option(const struct command *c, const struct option *o)
 
 static void test_table(void **state)
 {
+    const struct command *c;
+
     (void)state;
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         size_t n = 0;
 
         assert_non_null(c->run);

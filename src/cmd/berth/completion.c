@@ -12,7 +12,9 @@ static void print_option_names(const struct option *options)
 /* One case branch a command: "hub create") words=… */
 static void print_options_by_command(void)
 {
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    const struct command *c;
+
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         (void)printf("    '%s') words='", c->path);
         print_option_names(c->options);
         (void)puts("';;");
@@ -22,8 +24,10 @@ static void print_options_by_command(void)
 /* What may follow the words so far: the next words of all paths that begin with them. */
 static void print_paths(void)
 {
+    const struct command *c;
+
     (void)fputs("  local paths=(\n", stdout);
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         (void)printf("    '%s'\n", c->path);
     }
     (void)puts("  )");
@@ -56,6 +60,8 @@ static void print_values_of(const struct option *options)
 
 static void print_bash(void)
 {
+    const struct command *c;
+
     (void)fputs("_berth() {\n"
                 "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
                 "  local words='' path='' next p i\n",
@@ -63,7 +69,7 @@ static void print_bash(void)
     print_paths();
     (void)fputs("  case $previous in\n", stdout);
     print_values_of(BERTH_GLOBAL_OPTIONS);
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         print_values_of(c->options);
     }
     (void)fputs("  esac\n"

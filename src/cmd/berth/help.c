@@ -61,7 +61,9 @@ static void print_wrapped(const char *text, int indent, FILE *out)
 
 static void print_commands(const struct command_group *group, FILE *out)
 {
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    const struct command *c;
+
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         if (is_in(c->path, group)) {
             (void)fprintf(out, "  %-42s %s\n", c->path, c->summary);
         }
@@ -208,6 +210,8 @@ static void print_roff_options(const struct option *options, FILE *out)
 
 void berth_help_man(FILE *out)
 {
+    const struct command *c;
+
     (void)fputs(".\\\" Made by `berth --man` from its table of commands.\n"
                 ".TH BERTH 1 \"\" \"Berth " BERTH_VERSION "\" \"User Commands\"\n"
                 ".SH NAME\nberth \\- command line of the Berth provisioning service and hub\n"
@@ -216,7 +220,7 @@ void berth_help_man(FILE *out)
                 out);
     print_roff_options(BERTH_GLOBAL_OPTIONS, out);
     (void)fputs(".SH COMMANDS\n", out);
-    for (const struct command *c = BERTH_COMMANDS; c->path != NULL; c++) {
+    for (size_t i = 0; (c = berth_commands_at(i)) != NULL; i++) {
         (void)fputs(".SS \"", out);
         print_roff(c->path, out);
         (void)fputs("\"\n", out);
