@@ -9,28 +9,48 @@
         FILE_("secondary-certificate-path", "scp", "the secondary certificate"),                   \
         TEXT("ca-name", "cn", "NAME", "an uploaded CA certificate instead"),                       \
         TEXT("secondary-ca-name", "scn", "NAME", "a second uploaded CA certificate"),              \
-        CHOICE("attestation-type", "x509|symmetrickey", NULL, "how devices prove themselves"),     \
+        CHOICE_AS("attestation-type", "at", "x509|symmetrickey|tpm",                               \
+                  "how devices prove themselves; without: told by the other options"),             \
         TEXT("primary-key", "pk", "BASE64", "with symmetrickey; without: the service makes it"),   \
         TEXT("secondary-key", "sk", "BASE64", "with symmetrickey"),                                \
-        CHOICE("provisioning-status", "enabled|disabled", NULL, "may devices register?"),          \
-        TEXT("iot-hubs", NULL, "HOST,HOST", "hubs that devices may be assigned to"),               \
-        CHOICE("allocation-policy", "hashed|geoLatency|static|custom", NULL,                       \
-               "how a hub is picked"),                                                             \
-        CHOICE("reprovision-policy", "reprovisionandmigratedata|reprovisionandresetdata|never",    \
-               NULL, "what happens when a device registers again"),                                \
-        TEXT("initial-twin-tags", NULL, "JSON", "tags of the device's first twin"),                \
-        TEXT("initial-twin-properties", NULL, "JSON", "desired properties of the first twin")
+        CHOICE_AS("provisioning-status", "ps", "enabled|disabled", "may devices register?"),       \
+        TEXT("iot-hubs", "ih", "HOST,HOST", "hubs that devices may be assigned to"),               \
+        CHOICE_AS("allocation-policy", "ap", "hashed|geoLatency|static|custom",                    \
+                  "how a hub is picked"),                                                          \
+        TEXT("webhook-url", "wh", "URL", "with custom: who picks it"),                             \
+        TEXT("api-version", "av", "VERSION", "with custom: of what the webhook is sent"),          \
+        CHOICE_AS("reprovision-policy", "rp",                                                      \
+                  "reprovisionandmigratedata|reprovisionandresetdata|never",                       \
+                  "what happens when a device registers again"),                                   \
+        BOOL("edge-enabled", "ee", "devices are IoT Edge devices"),                                \
+        TEXT("initial-twin-tags", "tags", "JSON", "tags of the device's first twin"),              \
+        TEXT("initial-twin-properties", "props", "JSON", "desired properties of the first twin")
+#define INDIVIDUAL_OPTIONS                                                                         \
+    TEXT("endorsement-key", "ek", "BASE64", "the TPM's; tells that a TPM proves the device"),      \
+        TEXT("storage-root-key", "srk", "BASE64", "the TPM's; without: the first one that comes"), \
+        TEXT("device-information", "info", "JSON", "kept with the enrollment for you")
+#define REMOVALS                                                                                   \
+    BOOL("remove-certificate", "rc", "the stored primary certificate, or CA name, goes"),          \
+        BOOL("remove-secondary-certificate", "rsc", "the stored secondary one goes")
 
 static const struct option ENROLLMENT_CREATE[] = {
-    ENROLLMENT_ID, ENROLLMENT_OPTIONS,
+    ENROLLMENT_ID, ENROLLMENT_OPTIONS, INDIVIDUAL_OPTIONS,
     TEXT("device-id", "d", "ID", "on the hub; without: the registration ID"), OPTIONS_END
 };
-static const struct option ENROLLMENT_UPDATE[] = { ENROLLMENT_ID, ENROLLMENT_OPTIONS,
-                                                   TEXT("device-id", "d", "ID", "on the hub"), ETAG,
+static const struct option ENROLLMENT_UPDATE[] = { ENROLLMENT_ID,
+                                                   ENROLLMENT_OPTIONS,
+                                                   INDIVIDUAL_OPTIONS,
+                                                   REMOVALS,
+                                                   TEXT("device-id", "d", "ID", "on the hub"),
+                                                   ETAG,
                                                    OPTIONS_END };
 static const struct option GROUP_CREATE[] = { GROUP_ID, ENROLLMENT_OPTIONS, OPTIONS_END };
-static const struct option GROUP_UPDATE[] = { GROUP_ID, ENROLLMENT_OPTIONS, ETAG, OPTIONS_END };
-#define SHOW_KEYS FLAG("show-keys", "symmetric keys too")
+static const struct option GROUP_UPDATE[] = { GROUP_ID, ENROLLMENT_OPTIONS, REMOVALS, ETAG,
+                                              OPTIONS_END };
+#define SHOW_KEYS                                                                                  \
+    {                                                                                              \
+        .name = "show-keys", .alias = "keys", .kind = OPTION_FLAG, .help = "symmetric keys too"    \
+    }
 static const struct option ENROLLMENT_SHOW[] = { ENROLLMENT_ID, SHOW_KEYS, OPTIONS_END };
 static const struct option ENROLLMENT_DELETE[] = { ENROLLMENT_ID, ETAG, OPTIONS_END };
 static const struct option GROUP_SHOW[] = { GROUP_ID, SHOW_KEYS, OPTIONS_END };
@@ -47,7 +67,7 @@ static const struct option GROUP_COMPUTE[] = {
       .traits = OPTION_REQUIRED,
       .value = "ID",
       .help = "the device" },
-    TEXT("key", NULL, "BASE64", "the group's key: no server is asked"),
+    TEXT("key", "symmetric-key", "BASE64", "the group's key: no server is asked"),
     OPTIONS_END,
 };
 static const struct option GROUP_DELETE[] = { GROUP_ID, ETAG, OPTIONS_END };

@@ -24,6 +24,14 @@ extern const struct command BERTH_COMMANDS_DEVICE[];
     {                                                                                              \
         .name = name_, .kind = OPTION_FLAG, .help = help_                                          \
     }
+#define BOOL(name_, alias_, help_)                                                                 \
+    {                                                                                              \
+        .name = name_, .alias = alias_, .kind = OPTION_BOOL, .help = help_                         \
+    }
+#define CHOICE_AS(name_, alias_, choices_, help_)                                                  \
+    {                                                                                              \
+        .name = name_, .alias = alias_, .kind = OPTION_CHOICE, .value = choices_, .help = help_    \
+    }
 #define CHOICE(name_, choices_, default_, help_)                                                   \
     {                                                                                              \
         .name = name_, .kind = OPTION_CHOICE, .value = choices_, .default_value = default_,        \

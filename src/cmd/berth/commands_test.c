@@ -34,7 +34,7 @@ static void check_option(const struct command *c, const struct option *o)
         assert_int_equal(count_named(BERTH_GLOBAL_OPTIONS, o->alias), 0);
     }
     assert_non_null(o->help);
-    assert_true(o->kind == OPTION_FLAG || o->value != NULL);
+    assert_true(o->kind == OPTION_FLAG || o->kind == OPTION_BOOL || o->value != NULL);
     if (o->kind == OPTION_INT) {
         assert_true(o->min <= o->max);
         assert_true(o->default_value == NULL ||

@@ -36,7 +36,7 @@ static void print_paths(void)
 static void print_values_of(const struct option *options)
 {
     for (const struct option *o = options; o->name != NULL; o++) {
-        if (o->kind == OPTION_FLAG) {
+        if (o->kind == OPTION_FLAG || o->kind == OPTION_BOOL) {
             continue;
         }
         if (o->alias != NULL) {

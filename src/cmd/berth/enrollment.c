@@ -33,7 +33,12 @@ static const struct view_column SHOW[] = {
     { "  SHA-256", "attestation.x509.clientCertificates.secondary.info.sha256Thumbprint" },
     { "primary key", "attestation.symmetricKey.primaryKey" },
     { "second key", "attestation.symmetricKey.secondaryKey" },
+    { "endorsement key", "attestation.tpm.endorsementKey" },
+    { "storage root key", "attestation.tpm.storageRootKey" },
+    { "IoT Edge", "capabilities.iotEdge" },
+    { "information", "optionalDeviceInformation" },
     { "allocation", "allocationPolicy" },
+    { "webhook", "customAllocationDefinition.webhookUrl" },
     { "hubs", "iotHubs|iotHubHostName" },
     { "initial tags", "initialTwin.tags" },
     { "initial desired", "initialTwin.properties.desired" },
@@ -67,6 +72,7 @@ err berth_enrollment_update(struct cli *cli)
     json *stored = NULL;
 
     TRY(berth_resource_begin_update(cli, &ENROLLMENT, &request, &stored));
+    TRY(berth_enrollment_keys_complete(cli, &ENROLLMENT, &stored));
     TRY(berth_enrollment_body_make(cli, ENROLLMENT_INDIVIDUAL, stored, &request.body));
     return berth_resource_send(cli, &ENROLLMENT, &request);
 }

@@ -9,9 +9,8 @@ static const struct view_column LIST[] = {
     { "ID", "enrollmentGroupId" },
     { "STATUS", "provisioningStatus" },
     { "PROOF", "attestation.type" },
-    { "CERTIFICATE",
-      "attestation.x509.caReferences.primary|attestation.x509.signingCertificates.primary.info."
-      "subjectName" },
+    { "CERTIFICATE", "attestation.x509/tpm.caReferences.primary|attestation.x509/"
+                     "tpm.signingCertificates.primary.info.subjectName" },
     { "ALLOCATION", "allocationPolicy" },
     { "HUBS", "iotHubs|iotHubHostName" },
     { "UPDATED", "lastUpdatedDateTimeUtc" },
@@ -22,18 +21,20 @@ static const struct view_column SHOW[] = {
     { "id", "enrollmentGroupId" },
     { "status", "provisioningStatus" },
     { "proof", "attestation.type" },
-    { "CA", "attestation.x509.caReferences.primary" },
-    { "second CA", "attestation.x509.caReferences.secondary" },
-    { "certificate", "attestation.x509.signingCertificates.primary.info.subjectName" },
-    { "  SHA-1", "attestation.x509.signingCertificates.primary.info.sha1Thumbprint" },
-    { "  SHA-256", "attestation.x509.signingCertificates.primary.info.sha256Thumbprint" },
-    { "  expires", "attestation.x509.signingCertificates.primary.info.notAfterUtc" },
-    { "second cert.", "attestation.x509.signingCertificates.secondary.info.subjectName" },
-    { "  SHA-1", "attestation.x509.signingCertificates.secondary.info.sha1Thumbprint" },
-    { "  SHA-256", "attestation.x509.signingCertificates.secondary.info.sha256Thumbprint" },
+    { "CA", "attestation.x509/tpm.caReferences.primary" },
+    { "second CA", "attestation.x509/tpm.caReferences.secondary" },
+    { "certificate", "attestation.x509/tpm.signingCertificates.primary.info.subjectName" },
+    { "  SHA-1", "attestation.x509/tpm.signingCertificates.primary.info.sha1Thumbprint" },
+    { "  SHA-256", "attestation.x509/tpm.signingCertificates.primary.info.sha256Thumbprint" },
+    { "  expires", "attestation.x509/tpm.signingCertificates.primary.info.notAfterUtc" },
+    { "second cert.", "attestation.x509/tpm.signingCertificates.secondary.info.subjectName" },
+    { "  SHA-1", "attestation.x509/tpm.signingCertificates.secondary.info.sha1Thumbprint" },
+    { "  SHA-256", "attestation.x509/tpm.signingCertificates.secondary.info.sha256Thumbprint" },
     { "primary key", "attestation.symmetricKey.primaryKey" },
     { "second key", "attestation.symmetricKey.secondaryKey" },
+    { "IoT Edge", "capabilities.iotEdge" },
     { "allocation", "allocationPolicy" },
+    { "webhook", "customAllocationDefinition.webhookUrl" },
     { "hubs", "iotHubs|iotHubHostName" },
     { "initial tags", "initialTwin.tags" },
     { "initial desired", "initialTwin.properties.desired" },
@@ -64,6 +65,7 @@ err berth_enrollment_group_update(struct cli *cli)
     json *stored = NULL;
 
     TRY(berth_resource_begin_update(cli, &GROUP, &request, &stored));
+    TRY(berth_enrollment_keys_complete(cli, &GROUP, &stored));
     TRY(berth_enrollment_body_make(cli, ENROLLMENT_GROUP, stored, &request.body));
     return berth_resource_send(cli, &GROUP, &request);
 }

@@ -70,6 +70,20 @@ err berth_enrollment_keys_show(struct cli *cli, const struct resource *r)
     return berth_view_show(cli, r->show, whole);
 }
 
+err berth_enrollment_keys_complete(struct cli *cli, const struct resource *r, json **stored)
+{
+    struct span type = json_text(json_member(json_member(*stored, "attestation"), "type"));
+    json *mechanism = NULL;
+
+    if (!span_eq(type, SPAN("symmetricKey")) ||
+        berth_options_has(&cli->options, "primary-key") ==
+            berth_options_has(&cli->options, "secondary-key")) {
+        return OK;
+    }
+    TRY(fetch_mechanism(cli, r, &mechanism));
+    return replace_attestation(cli, *stored, mechanism, stored);
+}
+
 static err decode_key(struct cli *cli, struct span text, struct span *ret_key)
 {
     struct buf out = arena_buf(&cli->arena);

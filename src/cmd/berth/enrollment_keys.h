@@ -7,6 +7,8 @@
 
 /* `show`, with the keys when --show-keys is given. */
 err berth_enrollment_keys_show(struct cli *cli, const struct resource *r);
+/* For an update that names one of the two keys: a stored document of that kind gets the other. */
+err berth_enrollment_keys_complete(struct cli *cli, const struct resource *r, json **stored);
 /* `compute-device-key`: from --key, or from the primary key of the group that the option names. */
 err berth_enrollment_keys_compute(struct cli *cli, const struct resource *group);
 /* Base64 of 16 to 64 bytes, decoded, in the command's memory. ERR_MALFORMED: a usage error. */

@@ -73,7 +73,9 @@ static void print_commands(const struct command_group *group, FILE *out)
 /* -x, --name VALUE */
 static const char *option_text(const struct option *o, char *memory, size_t size)
 {
-    const char *value = o->kind == OPTION_FLAG ? "" : o->value;
+    const char *value = o->kind == OPTION_FLAG   ? ""
+                        : o->kind == OPTION_BOOL ? "[true|false]"
+                                                 : o->value;
     char letter[8] = "    ", alias[40] = "";
 
     if (o->alias != NULL && o->alias[1] == '\0') {

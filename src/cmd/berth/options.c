@@ -139,6 +139,25 @@ static struct span split(const char *argument, const char **ret_value)
     return equals ? span_of(name, (size_t)(equals - name)) : span_str(name);
 }
 
+static bool is_bool(const char *value)
+{
+    return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+}
+
+/* The value behind '=', else the next argument if it is one, else "true". */
+static err set_bool(struct options *o, struct place p, const char *value, const char *next, int *at,
+                    char *why, size_t size)
+{
+    if (value != NULL && !is_bool(value)) {
+        return fail(why, size, "--%s is true or false, not '%s'", option_at(o, p)->name, value);
+    }
+    if (value == NULL && next != NULL && is_bool(next)) {
+        value = next;
+        ++*at;
+    }
+    return set(o, p, value ? value : "true", why, size);
+}
+
 static err parse_named(struct options *o, int argc, char *const *argv, int *at, char *why,
                        size_t size)
 {
@@ -159,6 +178,9 @@ static err parse_named(struct options *o, int argc, char *const *argv, int *at, 
     if (option_at(o, p)->kind == OPTION_FLAG) {
         return value ? fail(why, size, "--%s takes no value", option_at(o, p)->name)
                      : set(o, p, "", why, size);
+    }
+    if (option_at(o, p)->kind == OPTION_BOOL) {
+        return set_bool(o, p, value, *at + 1 < argc ? argv[*at + 1] : NULL, at, why, size);
     }
     if (value == NULL && *at + 1 >= argc) {
         return fail(why, size, "--%s wants a value", option_at(o, p)->name);
@@ -237,5 +259,5 @@ int64_t berth_options_int(const struct options *o, const char *name)
 
 bool berth_options_flag(const struct options *o, const char *name)
 {
-    return berth_options_has(o, name);
+    return berth_options_has(o, name) && strcmp(berth_options_text(o, name), "false") != 0;
 }

@@ -17,7 +17,8 @@ enum option_kind {
     OPTION_DIR,
     OPTION_CHOICE, /* value: "table|json" */
     OPTION_INT,    /* min to max */
-    OPTION_FLAG
+    OPTION_FLAG,
+    OPTION_BOOL /* a flag that "true" or "false" may follow */
 };
 
 enum option_trait {
@@ -59,6 +60,7 @@ err berth_options_parse(struct options *o, const struct option *command,
 const char *berth_options_text(const struct options *o, const char *name);
 /* 0 when not given and without default. */
 int64_t berth_options_int(const struct options *o, const char *name);
+/* Of a flag, or of an OPTION_BOOL that is not "false". */
 bool berth_options_flag(const struct options *o, const char *name);
 /* Was it on the command line? */
 bool berth_options_has(const struct options *o, const char *name);

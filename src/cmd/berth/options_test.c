@@ -17,6 +17,7 @@ static const struct option COMMAND[] = {
     { .name = "count", .kind = OPTION_INT, .value = "N", .min = 1, .max = 9, .default_value = "3" },
     { .name = "force", .alias = "f", .kind = OPTION_FLAG },
     { .name = "etag", .kind = OPTION_TEXT, .value = "ETAG" },
+    { .name = "edge", .alias = "ee", .kind = OPTION_BOOL },
     OPTIONS_END,
 };
 
@@ -111,6 +112,41 @@ static void test_cases(void **state)
     }
 }
 
+static void test_bool(void **state)
+{
+    static const struct {
+        const char *args[ARGS_MAX];
+        const char *why; /* NULL: good */
+        bool edge;
+        const char *id;
+    } cases[] = {
+        { { "d1", "--edge" }, NULL, true, "d1" },
+        { { "--edge", "d1" }, NULL, true, "d1" },
+        { { "--ee", "true", "d1" }, NULL, true, "d1" },
+        { { "--edge", "false", "d1" }, NULL, false, "d1" },
+        { { "--edge=false", "true" }, NULL, false, "true" },
+        { { "--edge=yes", "d1" }, "--edge is true or false, not 'yes'", false, NULL },
+        { { "--edge", "--ee", "d1" }, "--edge is given twice", false, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char why[256] = "";
+        struct options o;
+        int argc = 0;
+
+        while (cases[i].args[argc] != NULL) {
+            argc++;
+        }
+        if (err_is_ok(berth_options_parse(&o, COMMAND, GLOBAL, argc, (char *const *)cases[i].args,
+                                          why, sizeof(why)))) {
+            assert_int_equal(berth_options_flag(&o, "edge"), cases[i].edge);
+            assert_text(berth_options_text(&o, "enrollment-id"), cases[i].id);
+        }
+        assert_string_equal(why, cases[i].why ? cases[i].why : "");
+    }
+}
+
 static void test_distance(void **state)
 {
     (void)state;
@@ -124,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_bool),
         cmocka_unit_test(test_distance),
     };
 

@@ -72,7 +72,13 @@ static struct span join(struct cli *cli, const json *array)
 static const json *follow(struct cli *cli, const json *object, struct span path)
 {
     while (object != NULL && !span_is_absent(path)) {
-        object = json_member(object, berth_cli_cstr(cli, span_cut(&path, '.')));
+        struct span names = span_cut(&path, '.');
+        const json *member = NULL;
+
+        while (member == NULL && !span_is_absent(names)) {
+            member = json_member(object, berth_cli_cstr(cli, span_cut(&names, '/')));
+        }
+        object = member;
     }
     return object;
 }

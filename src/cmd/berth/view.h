@@ -5,8 +5,9 @@
 #include "cmd/berth/cli.h"
 #include "cmd/berth/table.h"
 
-/* A table of these ends with a row without a title. path: "attestation.x509.caReferences.primary";
- * several joined by '|': the first that is there. */
+/* A table of these ends with a row without a title. path:
+ * "attestation.x509/tpm.caReferences.primary", x509 or else tpm; several joined by '|': the first
+ * that is there. */
 struct view_column {
     const char *title, *path;
 };

@@ -23,6 +23,7 @@ static const struct {
     { "{\"a\":null,\"b\":[\"c\",1]}", "a|b", "c, 1" },
     { "{\"a\":{\"b\":true}}", "a", "{\"b\":true}" },
     { "{\"a\":1}", "b.c", "" },
+    { "{\"a\":{\"y\":{\"b\":\"c\"}}}", "a.x/y.b", "c" },
 };
 
 static void test_text(void **state)
