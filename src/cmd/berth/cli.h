@@ -40,6 +40,7 @@ struct cli {
     bool is_json;           /* --output json */
     bool is_dev_option;     /* --dev on the command line: wins over the environment */
     struct kept_json *kept; /* freed by berth_cli_done */
+    const char *below;      /* lines for the user under the sentence of a failure; NULL: none */
     int exit_status;        /* not 0: what main() returns whatever the err */
 };
 

@@ -71,7 +71,11 @@ static const struct option GROUP_COMPUTE[] = {
     OPTIONS_END,
 };
 static const struct option GROUP_DELETE[] = { GROUP_ID, ETAG, OPTIONS_END };
-static const struct option LIST[] = { TOP, OPTIONS_END };
+#define WHERE TEXT("where", "w", "CONDITION", "as in a query: \"provisioningStatus = 'disabled'\"")
+static const struct option LIST[] = {
+    WHERE, TEXT("order-by", NULL, "MEMBER", "by an indexed member, DESC behind it if you like"),
+    FLAG("count", "only how many there are"), TOP, OPTIONS_END
+};
 
 #define REGISTRATION_ID OPERAND("registration-id", "rid", "ID", "the registration ID")
 static const struct option REGISTRATION_LIST[] = { GROUP_ID, TOP, OPTIONS_END };

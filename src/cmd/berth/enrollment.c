@@ -79,8 +79,7 @@ err berth_enrollment_update(struct cli *cli)
 
 err berth_enrollment_list(struct cli *cli)
 {
-    return berth_resource_list(cli, &ENROLLMENT, "/enrollments/query?" BERTH_SERVICE_API_VERSION,
-                               "SELECT *");
+    return berth_resource_list_where(cli, &ENROLLMENT);
 }
 
 err berth_enrollment_show(struct cli *cli)

@@ -72,8 +72,7 @@ err berth_enrollment_group_update(struct cli *cli)
 
 err berth_enrollment_group_list(struct cli *cli)
 {
-    return berth_resource_list(cli, &GROUP, "/enrollmentGroups/query?" BERTH_SERVICE_API_VERSION,
-                               "SELECT *");
+    return berth_resource_list_where(cli, &GROUP);
 }
 
 err berth_enrollment_group_show(struct cli *cli)

@@ -69,7 +69,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
 {
     struct transfer *t = context;
     struct span rest = span_of(data, size * n), name = span_cut(&rest, ':');
-    static char copy[1024];
+    static char copy[BERTH_HTTP_CONTINUATION_MAX];
 
     if (span_eq_nocase(name, SPAN("x-ms-continuation")) && rest.len < sizeof(copy)) {
         memcpy(copy, rest.data, rest.len);

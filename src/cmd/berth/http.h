@@ -5,6 +5,8 @@
 
 #include "cmd/berth/cli.h"
 
+enum { BERTH_HTTP_CONTINUATION_MAX = 1024 };
+
 struct http_request {
     const char *method;
     const char *path;      /* with its query, percent-encoded */

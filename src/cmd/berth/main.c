@@ -70,6 +70,7 @@ static int run_command(struct cli *cli)
     status = berth_cli_exit_status(cli, e);
     if (!err_is_ok(e)) {
         (void)fail(cli->command->path, err_detail()[0] ? err_detail() : err_name(e), status);
+        (void)fputs(cli->below ? cli->below : "", stderr);
     }
     berth_cli_done(cli);
     berth_cli_unmap(block, ARENA_BYTES);

@@ -26,8 +26,24 @@ err berth_resource_delete(struct cli *cli, const struct resource *r);
  * that nobody's change is lost. The body is the caller's to fill in. */
 err berth_resource_begin_update(struct cli *cli, const struct resource *r,
                                 struct http_request *ret_put, json **ret_stored);
-/* All pages of POST `path`, at most --top rows; query: "SELECT *", or NULL for no body. */
+/* A query in pages. */
+struct resource_query {
+    const char *path, *what; /* of POST; "enrollments" */
+    const char *text;        /* "SELECT *"; NULL: no body */
+    int64_t top;             /* at most so many rows; 0: all */
+    /* Takes a page; its document and the memory of the command that it uses are given up after. */
+    err (*on_page)(void *context, json *page);
+    void *context;
+};
+/* However many rows there are, one page is in memory. ERR_MALFORMED with a query that the service
+ * does not understand: the detail shows where. */
+err berth_resource_query(struct cli *cli, const struct resource_query *query);
+/* All pages of POST `path`, at most --top rows, printed as they come; query: as above. */
 err berth_resource_list(struct cli *cli, const struct resource *r, const char *path,
                         const char *query);
+/* The same for enrollments: --where, --order-by and --count make the query. */
+err berth_resource_list_where(struct cli *cli, const struct resource *r);
+/* "SELECT what WHERE … ORDER BY …" by those options, of the command's memory. */
+const char *berth_resource_query_text(struct cli *cli, const char *what);
 
 #endif

@@ -82,19 +82,38 @@ static void print_row(const struct span *cells, const size_t *widths, size_t n, 
     (void)fputc('\n', out);
 }
 
-void berth_table_print(const struct table *t, FILE *out)
+/* Columns only grow, so that what follows stands below what is printed. True: titles are due. */
+static bool set_widths(struct table *t)
 {
-    size_t widths[TABLE_COLUMNS_MAX];
-    struct span titles[TABLE_COLUMNS_MAX];
+    bool is_due = !t->is_begun;
 
     for (size_t i = 0; i < t->n_columns; i++) {
         size_t title = strlen(t->titles[i]), width = column_width(t, i);
 
+        if (width == 0 && t->n_rows > 0 && t->widths[i] == 0) {
+            continue;
+        }
+        width = width > title ? width : title;
+        is_due = is_due || t->widths[i] == 0;
+        t->widths[i] = width > t->widths[i] ? width : t->widths[i];
+    }
+    return is_due;
+}
+
+void berth_table_print(struct table *t, FILE *out)
+{
+    struct span titles[TABLE_COLUMNS_MAX];
+
+    for (size_t i = 0; i < t->n_columns; i++) {
         titles[i] = span_str(t->titles[i]);
-        widths[i] = width == 0 && t->n_rows > 0 ? 0 : width > title ? width : title;
     }
-    print_row(titles, widths, t->n_columns, out);
+    if (set_widths(t)) {
+        print_row(titles, t->widths, t->n_columns, out);
+    }
     for (const struct table_row *row = t->first; row != NULL; row = row->next) {
-        print_row(row->cells, widths, t->n_columns, out);
+        print_row(row->cells, t->widths, t->n_columns, out);
     }
+    t->is_begun = t->is_begun || t->n_rows > 0;
+    t->n_rows = 0;
+    t->first = t->last = NULL;
 }

@@ -9,7 +9,7 @@
 
 static const char *const TITLES[] = { "ID", "STATUS", "NOTE" };
 
-static void assert_prints(const struct table *t, const char *expected)
+static void assert_prints(struct table *t, const char *expected)
 {
     char text[1024] = "";
     FILE *out = fmemopen(text, sizeof(text), "w");
@@ -56,6 +56,27 @@ static void test_empty_column_is_left_out(void **state)
                       "d1  n\n");
 }
 
+static void test_blocks(void **state)
+{
+    const struct span rows[][3] = { { SPAN("d1"), { NULL, 0 }, SPAN("n") },
+                                    { SPAN("d-2"), { NULL, 0 }, { NULL, 0 } },
+                                    { SPAN("d3"), SPAN("enabled"), SPAN("n") } };
+    static const char *const printed[] = { "ID  NOTE\nd1  n\n", "d-2  -\n",
+                                           "ID   STATUS   NOTE\nd3   enabled  n\n" };
+    uint8_t memory[1024];
+    struct arena arena;
+    struct table t;
+
+    (void)state;
+    arena_init(&arena, memory, sizeof(memory));
+    berth_table_init(&t, &arena, TITLES, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(err_is_ok(berth_table_add(&t, rows[i])));
+        assert_prints(&t, printed[i]);
+        arena_reset(&arena);
+    }
+}
+
 static void test_no_memory(void **state)
 {
     static const struct span row[3];
@@ -74,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_empty_column_is_left_out),
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_no_memory),
     };
 

@@ -175,6 +175,13 @@ err berth_view_add(struct view_list *l, const json *array)
     return OK;
 }
 
+void berth_view_flush(struct view_list *l)
+{
+    if (!l->cli->is_json && l->table.n_rows > 0) {
+        berth_table_print(&l->table, stdout);
+    }
+}
+
 void berth_view_end(struct view_list *l, const char *what)
 {
     if (l->cli->is_json) {
@@ -182,7 +189,7 @@ void berth_view_end(struct view_list *l, const char *what)
     } else if (l->n == 0) {
         (void)printf("No %s.\n", what);
     } else {
-        berth_table_print(&l->table, stdout);
+        berth_view_flush(l);
     }
 }
 
