@@ -51,6 +51,12 @@ enum {
     LIMIT_EXTRA_MEMBERS = 64 * 1024,
 };
 
+/* Bulk import by the command line. */
+enum {
+    LIMIT_IMPORT_RECORD = 512 * 1024, /* a line, or the lines of one CSV record: the largest
+                                         enrollment, its quotes doubled */
+};
+
 /* Requests. */
 enum {
     LIMIT_DPS_BODY = 96 * 1024,            /* reference dps-device-api.md 9 */
