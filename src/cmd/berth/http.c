@@ -1,26 +1,13 @@
-/* cmd/berth/http.c: one request over libcurl. Knows connecting by another address than the name,
- * shared access signatures and error bodies; not what a request means. */
+/* cmd/berth/http.c: one request over libcurl. Knows answers, pages and error bodies; not what a
+ * request means. */
 #include "cmd/berth/http.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 
-#include "attest/sas.h"
-#include "util/base64.h"
+#include "cmd/berth/http_handle.h"
 #include "util/percent.h"
 
-enum {
-    TOKEN_LIFE_S = 600,
-    CONNECT_TIMEOUT_S = 10,
-    REQUEST_TIMEOUT_S = 60,
-    JSON_DEPTH = 32,
-    ERROR_JSON_DEPTH = 8,
-    RETRY_AFTER_MAX_S = 3600,
-    HEADERS_MAX = 6
-};
-
-AUTO_DEFINE(curl, CURL *, curl_easy_cleanup)
-AUTO_DEFINE(slist, struct curl_slist *, curl_slist_free_all)
+enum { REQUEST_TIMEOUT_S = 60, JSON_DEPTH = 32, ERROR_JSON_DEPTH = 8, RETRY_AFTER_MAX_S = 3600 };
 
 struct transfer {
     struct cli *cli;
@@ -32,23 +19,6 @@ struct transfer {
     bool is_ended; /* by the stream's reader */
     char error[CURL_ERROR_SIZE];
 };
-
-static err authorization(struct cli *cli, const struct endpoint *to, const char **ret_header)
-{
-    uint8_t memory[512], text_memory[1024];
-    struct buf key = buf_over(memory, sizeof(memory));
-    struct buf text = buf_over(text_memory, sizeof(text_memory));
-
-    if (!err_is_ok(base64_decode(span_str(to->key), &key))) {
-        return err_set(ERR_MALFORMED, "the SharedAccessKey of the connection string is not base64");
-    }
-    buf_add_str(&text, "Authorization: ");
-    TRY(sas_make(cli->crypto, span_str(to->host), buf_span(&key), span_str(to->policy),
-                 berth_cli_now_ms() / 1000 + TOKEN_LIFE_S, &text));
-    crypto_wipe(memory, sizeof(memory));
-    *ret_header = berth_cli_cstr(cli, buf_span(&text));
-    return OK;
-}
 
 static size_t on_body(char *data, size_t size, size_t n, void *context)
 {
@@ -87,65 +57,37 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, 
     return t->is_ended;
 }
 
-static void add_header(struct curl_slist **list, const char *text)
-{
-    struct curl_slist *longer = curl_slist_append(*list, text);
-
-    *list = longer ? longer : *list;
-}
-
 static err make_headers(struct transfer *t, const struct endpoint *to,
                         const struct http_request *request, struct curl_slist **ret_headers)
 {
-    const char *login = NULL;
-
-    if (to->key != NULL) {
-        TRY(authorization(t->cli, to, &login));
-        add_header(ret_headers, login);
-    } else if (request->token != NULL) {
-        add_header(ret_headers, berth_cli_printf(t->cli, "Authorization: %s", request->token));
+    TRY(berth_http_handle_headers(t->cli, to, ret_headers));
+    if (to->key == NULL && request->token != NULL) {
+        berth_http_handle_add(ret_headers,
+                              berth_cli_printf(t->cli, "Authorization: %s", request->token));
     }
-    add_header(ret_headers, "Expect:");
-    add_header(ret_headers, "Content-Type: application/json; charset=utf-8");
     if (request->if_match != NULL) {
         bool is_bare = request->if_match[0] != '"' && request->if_match[0] != '*';
         const char *quote = is_bare ? "\"" : ""; /* shown without, and typed so */
 
-        add_header(ret_headers,
-                   berth_cli_printf(t->cli, "If-Match: %s%s%s", quote, request->if_match, quote));
+        berth_http_handle_add(ret_headers, berth_cli_printf(t->cli, "If-Match: %s%s%s", quote,
+                                                            request->if_match, quote));
     }
     if (request->page > 0) {
-        add_header(ret_headers,
-                   berth_cli_printf(t->cli, "x-ms-max-item-count: %lld", (long long)request->page));
+        berth_http_handle_add(ret_headers, berth_cli_printf(t->cli, "x-ms-max-item-count: %lld",
+                                                            (long long)request->page));
     }
     if (!span_is_absent(request->page_from)) {
-        add_header(ret_headers, berth_cli_printf(t->cli, "x-ms-continuation: %.*s",
-                                                 SPAN_FMT(request->page_from)));
+        berth_http_handle_add(ret_headers, berth_cli_printf(t->cli, "x-ms-continuation: %.*s",
+                                                            SPAN_FMT(request->page_from)));
     }
     return OK;
 }
 
-static void set_target(struct transfer *t, const struct endpoint *to,
-                       const struct http_request *request, struct curl_slist **connect_to)
+static void set_request(struct transfer *t, const struct http_request *request)
 {
     CURL *c = t->curl;
 
-    /* The URL keeps port 443, so that the Host header is the bare name whatever the real port. */
-    add_header(connect_to, berth_cli_printf(t->cli, "%s:443:%s:%d", to->host,
-                                            to->address ? to->address : to->host, to->port));
-    (void)curl_easy_setopt(c, CURLOPT_URL,
-                           berth_cli_printf(t->cli, "https://%s%s", to->host, request->path));
-    (void)curl_easy_setopt(c, CURLOPT_CONNECT_TO, *connect_to);
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, request->method);
-    (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);
-    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    if (to->ca_file != NULL) {
-        (void)curl_easy_setopt(c, CURLOPT_CAINFO, to->ca_file);
-        (void)curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-    }
     if (!span_is_absent(request->body) || strcmp(request->method, "POST") == 0) {
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)request->body.len);
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS,
@@ -300,7 +242,8 @@ static err perform(struct transfer *t, const struct endpoint *to,
     }
     t->curl = curl;
     TRY(make_headers(t, to, request, &headers));
-    set_target(t, to, request, &connect_to);
+    berth_http_handle_target(t->cli, curl, to, request->path, &connect_to);
+    set_request(t, request);
     set_callbacks(t, headers);
     t->body = arena_buf(&t->cli->arena);
     result = curl_easy_perform(curl);
