@@ -1,6 +1,7 @@
 /* cmd/berth/commands_enrollment.c: `berth enrollment`, `enrollment-group` and `registration`. Data
  * only. */
 #include "cmd/berth/commands_rows.h"
+#include "cmd/berth/transfer.h"
 
 #define ENROLLMENT_ID OPERAND("enrollment-id", "eid", "ID", "the registration ID")
 #define GROUP_ID      OPERAND("enrollment-id", "eid", "ID", "the enrollment group's ID")
@@ -77,10 +78,67 @@ static const struct option LIST[] = {
     FLAG("count", "only how many there are"), TOP, OPTIONS_END
 };
 
+#define FORMAT CHOICE("format", "csv|jsonl", NULL, "without: by the file's name")
+#define CONCURRENCY                                                                                \
+    INT("concurrency", 1, TRANSFER_CONNECTIONS_MAX, "16",                                          \
+        "requests at a time, each on its connection")
+static const struct option IMPORT[] = {
+    { .name = "file",
+      .kind = OPTION_FILE,
+      .traits = OPTION_REQUIRED | OPTION_OPERAND,
+      .value = "FILE|-",
+      .help = "what to import; - is standard input" },
+    FORMAT,
+    CHOICE("mode", "create|update|updateIfMatchETag|delete", "create",
+           "fail where it is there already; overwrite; only over the ETag it names; delete"),
+    FILE_("errors", NULL, "gets the lines that failed, to be imported again"),
+    FLAG("stop-on-error", "end at the first line that fails; without: go on"),
+    FLAG("resume", "go on where an interrupted import of this file ended"),
+    CONCURRENCY,
+    OPTIONS_END,
+};
+
+static const struct option EXPORT[] = {
+    { .name = "file",
+      .kind = OPTION_FILE,
+      .traits = OPTION_OPERAND,
+      .value = "FILE",
+      .help = "what to write; without, or with -: standard output" },
+    FORMAT,
+    WHERE,
+    SHOW_KEYS,
+    FLAG("force", "overwrite a file that exists"),
+    CONCURRENCY,
+    OPTIONS_END,
+};
+
 #define REGISTRATION_ID OPERAND("registration-id", "rid", "ID", "the registration ID")
 static const struct option REGISTRATION_LIST[] = { GROUP_ID, TOP, OPTIONS_END };
 static const struct option REGISTRATION_ONE[] = { REGISTRATION_ID, OPTIONS_END };
 static const struct option REGISTRATION_DELETE[] = { REGISTRATION_ID, ETAG, OPTIONS_END };
+
+#define IMPORT_DETAILS                                                                             \
+    "JSON lines: each line an object as the service API has it. CSV: the first line names the "    \
+    "columns, an empty cell is a member that is not there. Columns: registrationId (of groups: "   \
+    "enrollmentGroupId), deviceId, attestationType (x509, symmetrickey, tpm), primaryKey, "        \
+    "secondaryKey, endorsementKey, storageRootKey, certificate (PEM or base64), "                  \
+    "certificatePath (from the file's folder), caName, all three also as secondary..., "           \
+    "attestation (JSON instead of these), provisioningStatus, allocationPolicy, iotHubs (blanks "  \
+    "between them), webhookUrl, webhookApiVersion, reprovisionPolicy, edgeEnabled, initialTwin "   \
+    "(JSON), initialTwinTags, initialTwinProperties, deviceInformation (JSON), etag, members "     \
+    "(JSON of any others).\n"                                                                      \
+    "Lines go out in requests of ten, several at a time: an ID should be there once. A line that " \
+    "fails is told with its number; the exit status is 1 then. An import that is interrupted "     \
+    "leaves FILE.berth-import: --resume goes on there, and takes for done what it finds done of "  \
+    "the lines that were under way."
+
+#define EXPORT_DETAILS                                                                             \
+    "What export writes import reads; the format is told there. Two things the service does not "  \
+    "give with an enrollment. Symmetric keys: they are asked for one by one with --show-keys; "    \
+    "without them an import makes new ones. Certificates (other than CAs by name): it gives "      \
+    "their description alone, so such an enrollment can be imported over itself (--mode update "   \
+    "keeps the certificate), but not created elsewhere.\n"                                         \
+    "The file appears when it is complete."
 
 const struct command BERTH_COMMANDS_ENROLLMENT[] = {
     { "enrollment create", "Enroll one device", NULL, ENROLLMENT_CREATE, berth_enrollment_create },
@@ -89,6 +147,10 @@ const struct command BERTH_COMMANDS_ENROLLMENT[] = {
     { "enrollment update", "Change one; what is not named stays as it is", NULL, ENROLLMENT_UPDATE,
       berth_enrollment_update },
     { "enrollment delete", "Delete one", NULL, ENROLLMENT_DELETE, berth_enrollment_delete },
+    { "enrollment import", "Enroll, change or delete many from a file", IMPORT_DETAILS, IMPORT,
+      berth_enrollment_import },
+    { "enrollment export", "Write all to a file, or those of a condition", EXPORT_DETAILS, EXPORT,
+      berth_enrollment_export },
     { "enrollment-group create", "Enroll every device under a CA", NULL, GROUP_CREATE,
       berth_enrollment_group_create },
     { "enrollment-group list", "List enrollment groups", NULL, LIST, berth_enrollment_group_list },
@@ -96,6 +158,10 @@ const struct command BERTH_COMMANDS_ENROLLMENT[] = {
     { "enrollment-group update", "Change one; what is not named stays as it is", NULL, GROUP_UPDATE,
       berth_enrollment_group_update },
     { "enrollment-group delete", "Delete one", NULL, GROUP_DELETE, berth_enrollment_group_delete },
+    { "enrollment-group import", "Create, change or delete many from a file", IMPORT_DETAILS,
+      IMPORT, berth_enrollment_group_import },
+    { "enrollment-group export", "Write all to a file, or those of a condition", EXPORT_DETAILS,
+      EXPORT, berth_enrollment_group_export },
     { "enrollment-group compute-device-key", "Derive one device's key from the group's", NULL,
       GROUP_COMPUTE, berth_enrollment_group_compute_device_key },
     { "registration list", "List the registrations of an enrollment group", NULL, REGISTRATION_LIST,

@@ -5,8 +5,10 @@
 #include "cmd/berth/enrollment_body.h"
 
 #include "cmd/berth/pem.h"
+#include "model/limits.h"
 
-enum { JSON_DEPTH = 32 };
+/* A value is at most in a member, in a member of an enrollment, in an array, in a bulk request. */
+enum { JSON_DEPTH = LIMIT_JSON_DEPTH - 5 };
 
 /* How devices prove themselves, as a set. */
 enum { TYPE_X509 = 1, TYPE_SYMMETRIC_KEY = 2, TYPE_TPM = 4, TYPE_ANY = 7 };
@@ -133,8 +135,9 @@ const char *berth_enrollment_reprovision_word(const json *policy)
 /* What the user calls it. */
 static const char *name_of(const struct making *m, enum enrollment_value value)
 {
-    return m->values.is_cells ? berth_enrollment_column(m->kind, value)
-                              : berth_cli_printf(m->cli, "--%s", VALUES[value].option);
+    return m->values.is_cells || VALUES[value].option == NULL
+               ? berth_enrollment_column(m->kind, value)
+               : berth_cli_printf(m->cli, "--%s", VALUES[value].option);
 }
 
 /* ---- how devices prove themselves ---- */

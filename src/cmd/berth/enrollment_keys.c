@@ -33,16 +33,14 @@ static err parse_kept(struct cli *cli, struct span text, json **ret_document)
     return OK;
 }
 
-/* The enrollment with another attestation. */
-static err replace_attestation(struct cli *cli, json *document, const json *mechanism,
-                               json **ret_document)
+err berth_enrollment_keys_merge(struct cli *cli, json *enrollment, const json *mechanism,
+                                struct span *ret_text)
 {
     struct buf out = arena_buf(&cli->arena);
     struct json_writer w = json_writer_over(&out);
-    struct span text;
 
     json_write_begin_object(&w, NULL);
-    for (struct json_iter it = json_first(document); it.name != NULL; json_next(&it)) {
+    for (struct json_iter it = json_first(enrollment); it.name != NULL; json_next(&it)) {
         bool is_attestation = strcmp(it.name, "attestation") == 0;
 
         json_write_name(&w, span_str(it.name));
@@ -50,7 +48,15 @@ static err replace_attestation(struct cli *cli, json *document, const json *mech
         w.need_comma = true;
     }
     json_write_end_object(&w);
-    TRY(arena_buf_end(&cli->arena, &out, &text));
+    return arena_buf_end(&cli->arena, &out, ret_text);
+}
+
+static err replace_attestation(struct cli *cli, json *document, const json *mechanism,
+                               json **ret_document)
+{
+    struct span text;
+
+    TRY(berth_enrollment_keys_merge(cli, document, mechanism, &text));
     return parse_kept(cli, text, ret_document);
 }
 

@@ -7,6 +7,9 @@
 
 /* `show`, with the keys when --show-keys is given. */
 err berth_enrollment_keys_show(struct cli *cli, const struct resource *r);
+/* The enrollment with another attestation, as JSON text of the command's memory. */
+err berth_enrollment_keys_merge(struct cli *cli, json *enrollment, const json *mechanism,
+                                struct span *ret_text);
 /* For an update that names one of the two keys: a stored document of that kind gets the other. */
 err berth_enrollment_keys_complete(struct cli *cli, const struct resource *r, json **stored);
 /* `compute-device-key`: from --key, or from the primary key of the group that the option names. */

@@ -175,9 +175,9 @@ err berth_resource_list(struct cli *cli, const struct resource *r, const char *p
     return OK;
 }
 
-const char *berth_resource_query_text(struct cli *cli, const char *what)
+const char *berth_resource_query_text(struct cli *cli, const char *what, const char *order)
 {
-    const char *where = berth_cli_text(cli, "where"), *order = berth_cli_text(cli, "order-by");
+    const char *where = berth_cli_text(cli, "where");
 
     return berth_cli_printf(cli, "SELECT %s%s%s%s%s", what, where ? " WHERE " : "",
                             where ? where : "", order ? " ORDER BY " : "", order ? order : "");
@@ -201,7 +201,8 @@ err berth_resource_list_where(struct cli *cli, const struct resource *r)
 {
     bool is_count = berth_options_flag(&cli->options, "count");
     const char *path = berth_cli_printf(cli, "%s/query?" BERTH_SERVICE_API_VERSION, r->collection);
-    const char *text = berth_resource_query_text(cli, is_count ? "COUNT()" : "*");
+    const char *text =
+        berth_resource_query_text(cli, is_count ? "COUNT()" : "*", berth_cli_text(cli, "order-by"));
     struct resource_query count = {
         .path = path, .what = r->plural, .text = text, .on_page = on_count, .context = cli
     };

@@ -43,7 +43,8 @@ err berth_resource_list(struct cli *cli, const struct resource *r, const char *p
                         const char *query);
 /* The same for enrollments: --where, --order-by and --count make the query. */
 err berth_resource_list_where(struct cli *cli, const struct resource *r);
-/* "SELECT what WHERE … ORDER BY …" by those options, of the command's memory. */
-const char *berth_resource_query_text(struct cli *cli, const char *what);
+/* "SELECT what WHERE … ORDER BY …", the condition by --where; of the command's memory. order: NULL:
+ * none. */
+const char *berth_resource_query_text(struct cli *cli, const char *what, const char *order);
 
 #endif
