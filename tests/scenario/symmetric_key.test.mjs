@@ -262,8 +262,8 @@ test('new keys shut out who uses the old ones', async () => {
   assert.equal((await register.mqtt(id, tokenFor(id, first))).body.status, 'assigned');
   const { m, code } = await hubConnect(id, deviceToken(`localhost/devices/${id}`, first));
   assert.equal(code, 0);
-  assert.match((await b.cli('enrollment', 'update', id, '--primary-key', third)).stderr, /both keys/);
-  await b.ok('enrollment', 'update', id, '--primary-key', third, '--secondary-key', second);
+  assert.match((await b.cli('enrollment', 'create', 'half', '--primary-key', first)).stderr, /both keys/);
+  await b.ok('enrollment', 'update', id, '--primary-key', third); // the other one stays
   assert.equal((await register.mqtt(id, tokenFor(id, first))).status, 401);
   assert.equal((await register.mqtt(id, tokenFor(id, second))).body.status, 'assigned');
   await until('the old session is cut off', () => m.isClosed);

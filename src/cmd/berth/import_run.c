@@ -62,10 +62,10 @@ static err retire(struct import *im, struct import_batch *b)
         im->state.there += item->outcome == IMPORT_THERE;
         im->state.failed += item->outcome == IMPORT_FAILED;
         if (item->outcome == IMPORT_FAILED) {
+            im->has_error = true;
             TRY(report_failed(im, item));
         }
     }
-    im->has_error = im->has_error || im->state.failed > 0;
     im->state.offset = b->end_offset;
     im->state.line = b->end_line;
     im->first = (im->first + 1) % im->ring;

@@ -28,6 +28,7 @@ struct transfer {
     CURLM *multi;
     struct transfer_job *first, *last; /* waiting for a lane */
     bool gives_up;
+    bool is_known;          /* the server has answered: it is worth waiting for */
     size_t n_lanes, n_done; /* done since berth_transfer_wait began */
     struct lane lanes[TRANSFER_CONNECTIONS_MAX];
 };
@@ -207,12 +208,13 @@ static err start_due(struct transfer *t, int *sleep_ms)
 
 /* ---- ending ---- */
 
-static bool is_worth_again(CURLcode result, long status)
+static bool is_worth_again(const struct transfer *t, CURLcode result, long status)
 {
     switch (result) {
     case CURLE_OK:
         return status == 429 || status == 503;
     case CURLE_COULDNT_CONNECT:
+        return t->is_known;
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
@@ -261,11 +263,12 @@ static void on_end(struct transfer *t, struct lane *lane, CURLcode result)
     (void)curl_easy_getinfo(lane->curl, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_multi_remove_handle(t->multi, lane->curl);
     job->status = result == CURLE_OK ? (int)status : 0;
+    t->is_known = t->is_known || job->status != 0;
     if (job->status < 200 || job->status > 299) {
         say_why(t, lane, result, status);
     }
     lane->job = NULL;
-    if (is_worth_again(result, status) && !t->gives_up && job->n_attempts < ATTEMPTS_MAX) {
+    if (is_worth_again(t, result, status) && !t->gives_up && job->n_attempts < ATTEMPTS_MAX) {
         job->is_again = job->is_again || result != CURLE_OK; /* refused as busy: surely not done */
         job->due_ms = berth_cli_now_ms() + backoff_ms(lane->curl, job->n_attempts);
         enqueue(t, job);
