@@ -59,11 +59,12 @@ const char *berth_enrollment_reprovision_word(const json *policy);
 
 /* Writes the object. stored: what GET gave; NULL: a new one. What no value names stays as it is
  * stored; read-only members are left out. Paths are not read: their texts are to be in
- * VALUE_CERTIFICATE. only_id: a deletion's, without members but ID and ETag. ERR_MALFORMED: a value
+ * VALUE_CERTIFICATE. ERR_MALFORMED: a value
  * is wrong, or nothing says how devices prove themselves; err_detail is a sentence. */
 err berth_enrollment_body_write(struct cli *cli, enum enrollment_kind kind,
                                 const struct enrollment_values *values, const json *stored,
                                 struct json_writer *w);
+/* A deletion's: no members but ID and ETag. */
 void berth_enrollment_body_write_id(enum enrollment_kind kind,
                                     const struct enrollment_values *values, struct json_writer *w);
 
