@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "cmd/berth/connection_string.h"
 #include "cmd/berth/file.h"
+#include "util/connection_string.h"
 
 enum { HTTPS_PORT = 443, MQTT_PORT = 8883, DEV_JSON_DEPTH = 8 };
 
@@ -188,7 +188,7 @@ static err login(struct cli *cli, const char *text, struct endpoint *ret_endpoin
 {
     struct connection_string parts;
 
-    TRY(berth_connection_string_parse(span_str(text), &parts));
+    TRY(connection_string_parse(span_str(text), &parts));
     *ret_endpoint = (struct endpoint){
         .host = berth_cli_cstr(cli, parts.host),
         .address = pick_address(cli),

@@ -1,11 +1,11 @@
-/* cmd/berth/connection_string_test.c: connection strings in, parts or one sentence out. */
+/* util/connection_string_test.c: connection strings in, parts or one sentence out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-#include "cmd/berth/connection_string.h"
+#include "util/connection_string.h"
 
 static const struct {
     const char *text, *host, *policy, *key, *why;
@@ -32,7 +32,7 @@ static void test_cases(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         struct connection_string parts;
-        err e = berth_connection_string_parse(span_str(CASES[i].text), &parts);
+        err e = connection_string_parse(span_str(CASES[i].text), &parts);
 
         assert_int_equal(err_is_ok(e), CASES[i].why == NULL);
         if (!err_is_ok(e)) {

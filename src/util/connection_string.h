@@ -1,7 +1,7 @@
-/* cmd/berth/connection_string.h: HostName=…;SharedAccessKeyName=…;SharedAccessKey=… (reference
+/* util/connection_string.h: HostName=…;SharedAccessKeyName=…;SharedAccessKey=… (reference
  * dps-service-api.md 1, iothub-service-api.md 1). */
-#ifndef CMD_BERTH_CONNECTION_STRING_H
-#define CMD_BERTH_CONNECTION_STRING_H
+#ifndef UTIL_CONNECTION_STRING_H
+#define UTIL_CONNECTION_STRING_H
 
 #include "util/err.h"
 #include "util/span.h"
@@ -14,6 +14,6 @@ struct connection_string {
 
 /* Parts in any order; unknown ones are passed over. ERR_MALFORMED: a part without '=', a part given
  * twice, or one of the three missing; err_detail says which. */
-err berth_connection_string_parse(struct span text, struct connection_string *ret_parts);
+err connection_string_parse(struct span text, struct connection_string *ret_parts);
 
 #endif

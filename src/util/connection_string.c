@@ -1,7 +1,7 @@
-/* cmd/berth/connection_string.c: connection strings taken apart. */
-#include "cmd/berth/connection_string.h"
+/* util/connection_string.c: connection strings taken apart. */
+#include "util/connection_string.h"
 
-err berth_connection_string_parse(struct span text, struct connection_string *ret_parts)
+err connection_string_parse(struct span text, struct connection_string *ret_parts)
 {
     struct connection_string parts = { SPAN_NONE, SPAN_NONE, SPAN_NONE };
     const struct {
