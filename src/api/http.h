@@ -22,6 +22,7 @@ struct http_stream {
     /* The handler's own, copied with the stream into the connection; no pointers into the request.
      */
     int64_t position;
+    int64_t since_ms; /* what is older is not shown */
     char hub[256];
     char device_id[132];
 };
@@ -65,9 +66,8 @@ extern const struct http_route HTTP_OPS_ROUTES[]; /* ops_http.c: /healthz, /metr
 extern const struct http_route HTTP_DPS_ROUTES[]; /* dps_http.c: device API */
 extern const struct http_route
     HTTP_SERVICE_ROUTES[]; /* service_http.c: enrollments, groups, registrations */
-extern const struct http_route
-    HTTP_MANAGE_ROUTES[]; /* manage_http.c: /berth/v1/… certificates, hubs, decisions, explain */
-extern const struct http_route HTTP_HUB_ROUTES[]; /* hub_http.c: devices, event stream */
+extern const struct http_route HTTP_MANAGE_ROUTES[]; /* manage_http.c: /berth/v1/… */
+extern const struct http_route HTTP_HUB_ROUTES[];    /* hub_http.c: devices, event stream */
 
 /* For handlers. */
 void http_call_header(struct http_call *call, const char *name, struct span value);
@@ -104,5 +104,7 @@ err http_call_authorize_instance(struct http_call *call, int64_t right,
                                  struct instance *ret_instance, struct verdict *ret_verdict);
 err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *ret_hub,
                             struct verdict *ret_verdict);
+/* The same for a policy of the server with ServerConfig, whatever the Host header names. */
+err http_call_authorize_server(struct http_call *call, struct verdict *ret_verdict);
 
 #endif

@@ -1,5 +1,5 @@
 /* api/http_auth.c: who may use the operator's and the back end's routes: a shared access signature
- * by a policy of the instance or hub that the request's host names. */
+ * by a policy of the instance or hub that the request's host names, or of the server. */
 #include "api/http.h"
 #include "attest/sas.h"
 #include "core/instance.h"
@@ -148,5 +148,15 @@ err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *r
         return OK;
     }
     door.owner = ret_hub->host_name;
+    return authorize(call, &door, ret_verdict);
+}
+
+err http_call_authorize_server(struct http_call *call, struct verdict *ret_verdict)
+{
+    struct door door = { .owner_type = POLICY_OF_SERVER,
+                         .owner = SPAN(""),
+                         .right = RIGHT_SERVER_CONFIG };
+
+    TRY(host_of(call, &door.host));
     return authorize(call, &door, ret_verdict);
 }

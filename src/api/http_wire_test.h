@@ -15,6 +15,7 @@
 #include "api/metrics.h"
 #include "attest/sas.h"
 #include "core/instance.h"
+#include "core/link.h"
 #include "crypto/cert_cache.h"
 #include "crypto/key.h"
 #include "hub/hub.h"
@@ -383,7 +384,7 @@ static inline void wire_open(struct wire *w)
     assert_int_equal(v.reason, REASON_GRANTED);
     link.id_scope = w->instance.id_scope;
     link.host_name = w->hub.host_name;
-    assert_true(err_is_ok(core_instance_link(&w->env, &link, &v)));
+    assert_true(err_is_ok(core_link_put(&w->env, &link, CORE_LINK_VOUCHED, &link, &v)));
     assert_int_equal(v.reason, REASON_GRANTED);
     /* What the fixture keeps must outlive the set-up arena's resets. */
     w->instance.id_scope = span_str(strdup((const char *)w->instance.id_scope.data));

@@ -54,7 +54,8 @@ static err write_events(struct http_stream *s, const struct sink_event *events, 
 
     for (size_t i = 0; i < n; i++) {
         size_t len = out->len;
-        err e = write_event(&events[i], out);
+        /* A hub that had the same host name before was another's, maybe. */
+        err e = events[i].enqueued_ms >= s->since_ms ? write_event(&events[i], out) : OK;
 
         if (!err_is_ok(e) && i > 0 && err_is(e, ERR_NOMEM)) {
             out->len = len;
@@ -82,7 +83,14 @@ static err next(struct http_stream *s, const struct env *env, const struct servi
     int64_t last = 0;
     size_t n = 0;
     size_t size = 0;
+    struct hub hub;
+    bool is_found;
 
+    /* The one that was asked for? Another of its name may be another's. */
+    TRY(hub_find(env, q.hub, &hub, &is_found));
+    if (!is_found || hub.created_ms != s->since_ms) {
+        return err_set(ERR_CLOSED, "the hub was deleted");
+    }
     TRY(sink_last_offset(service->sink, &last));
     TRY(sink_read(service->sink, &q, env->arena, &events, &n));
     TRY(write_events(s, events, n, body, &size));
@@ -137,7 +145,8 @@ err hub_events_open(struct http_call *call)
     }
     *s = (struct http_stream){ .wake_on = BUS_EVENTS,
                                .until_ms = call->token_until_ms,
-                               .next = next };
+                               .next = next,
+                               .since_ms = hub.created_ms };
     TRY(read_position(call, &s->position, &is_sound));
     if (!is_sound) {
         return http_call_refuse_with(call, REASON_FIELD_INVALID,

@@ -4,7 +4,6 @@
 #include "core/certificate.h"
 #include "util/percent.h"
 #include "util/timefmt.h"
-#include "json/writer.h"
 
 static void write_date(struct json_writer *w, const char *name, int64_t time_ms)
 {
@@ -60,30 +59,39 @@ static err answer_certificate(struct http_call *call, const struct certificate *
     return http_call_json(call, 200, buf_span(&out));
 }
 
+static err fetch(const struct env *env, struct span id_scope, struct span after, size_t n,
+                 void **ret_rows, size_t *ret_n)
+{
+    struct certificate *rows = NULL;
+
+    TRY(core_certificate_list(env, id_scope, after, n, &rows, ret_n));
+    *ret_rows = rows;
+    return OK;
+}
+
+static err write_row(struct http_call *call, const void *row, struct json_writer *w)
+{
+    return write_certificate(call, row, false, w);
+}
+
+static struct span key_of(const void *row)
+{
+    return ((const struct certificate *)row)->name;
+}
+
 err manage_certificate_list(struct http_call *call)
 {
+    static const struct manage_listing l = { .path = "/berth/v1/certificates",
+                                             .row_size = sizeof(struct certificate),
+                                             .fetch = fetch,
+                                             .write = write_row,
+                                             .key = key_of };
     struct instance instance;
-    struct certificate *rows = NULL;
-    size_t n = 0;
     struct verdict v;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
 
     TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    out = http_call_body_room(call);
-    TRY(core_certificate_list(call->env, instance.id_scope, &rows, &n));
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "value");
-    for (size_t i = 0; i < n; i++) {
-        TRY(write_certificate(call, &rows[i], false, &w));
-    }
-    json_write_end_array(&w);
-    json_write_end_object(&w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
+    return verdict_is_granted(v) ? manage_page_answer(call, &l, instance.id_scope)
+                                 : http_call_refuse(call, v);
 }
 
 err manage_certificate_get(struct http_call *call)
@@ -163,15 +171,15 @@ err manage_certificate_delete(struct http_call *call)
 {
     struct instance instance;
     struct core_match match;
-    struct span force;
     struct verdict v;
+    bool is_forced;
 
     TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
     TRY(http_call_if_match(call, &match));
-    TRY(http_call_query(call, SPAN("force"), &force));
+    TRY(manage_is_forced(call, &is_forced));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_delete(call->env, instance.id_scope, call->params[0],
-                                    span_eq_nocase(force, SPAN("true")), &match, &v));
+        TRY(core_certificate_delete(call->env, instance.id_scope, call->params[0], is_forced,
+                                    &match, &v));
     }
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);

@@ -31,8 +31,9 @@ struct service {
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */
     bool (*is_draining)(void); /* SIGTERM was received */
-    /* A hub was made; any worker, may block. NULL: nobody wants to know. */
-    void (*hubs_changed)(void);
+    /* A host name came or went: a hub or an instance was made or deleted. Any worker, may block.
+     * NULL: nobody wants to know. */
+    void (*hosts_changed)(void);
 };
 
 /* Who is at the other end; lives as long as the connection. */

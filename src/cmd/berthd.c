@@ -66,7 +66,7 @@ static void on_reload(void *arg)
 }
 
 /* With --dev: the new hub's host name is in the certificate before its maker is answered. */
-static void on_hubs_changed(void)
+static void on_hosts_changed(void)
 {
     struct process *p = &process;
     err e;
@@ -185,7 +185,7 @@ static err open_front(struct process *p)
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
                                    .is_draining = front_is_draining,
-                                   .hubs_changed = c->is_dev ? on_hubs_changed : NULL };
+                                   .hosts_changed = c->is_dev ? on_hosts_changed : NULL };
     return front_open(&config, &p->front);
 }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "cmd/file.h"
-#include "hub/hub.h"
 #include "model/limits.h"
 #include "util/base64.h"
 #include "json/writer.h"
@@ -30,16 +29,17 @@ static err put_instance(struct store_tx *tx, void *arg)
 
 static err open_instance(const struct env *env, struct dev *d, struct instance *ret)
 {
-    struct instance *rows = NULL;
     struct verdict v = VERDICT(GRANTED);
-    size_t n = 0;
+    bool is_found;
 
-    TRY(core_instance_list(env, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        if (span_eq(rows[i].name, span_str(INSTANCE_NAME))) {
-            *ret = rows[i];
-            return OK;
-        }
+    TRY(core_instance_find_by_name(env, span_str(INSTANCE_NAME), ret, &is_found));
+    if (is_found) {
+        return ret->life == LIFE_ACTIVE
+                   ? OK
+                   : err_set(ERR_EXISTS,
+                             "The ID scope %s is being deleted: take another --data, or "
+                             "finish that with a server that is not --dev",
+                             INSTANCE_NAME);
     }
     TRY(core_instance_create(env, span_str(INSTANCE_NAME), d->host, ret, &v));
     return setup_granted("The ID scope", v);
@@ -58,17 +58,16 @@ static err name_instance(const struct env *env, struct dev *d, struct instance *
     return store_write(env->store, put_instance, instance);
 }
 
-static err open_hub(const struct env *env, struct dev *d, struct hub *ret)
+static err open_hub(const struct env *env, struct dev *d, const struct instance *instance,
+                    struct hub *ret)
 {
-    struct verdict v = VERDICT(GRANTED);
     bool is_found = false;
 
     TRY(hub_find(env, d->host, ret, &is_found));
     if (is_found) {
-        return OK;
+        return setup_link(env, instance->id_scope, ret->host_name);
     }
-    TRY(hub_create(env, span_str(HUB_NAME), d->host, ret, &v));
-    return setup_granted("The hub", v);
+    return setup_hub(env, instance->id_scope, span_str(HUB_NAME), d->host, ret);
 }
 
 /* ---- enrollment group ---- */
@@ -129,7 +128,7 @@ static err open_key_group(const struct env *env, struct dev *d)
 
 /* ---- opening ---- */
 
-/* All that the server may be called: --host, localhost, its addresses, every hub. */
+/* All that the server may be called: --host, localhost, its addresses, every hub and instance. */
 static err gather_names(const struct env *env, const struct config *c, const struct dev *d,
                         struct span *ret_names)
 {
@@ -138,6 +137,7 @@ static err gather_names(const struct env *env, const struct config *c, const str
     };
     uint8_t *memory = arena_alloc(env->arena, NAMES_MAX);
     struct dev_names names = { buf_over(memory, memory != NULL ? NAMES_MAX : 0) };
+    struct instance *instances = NULL;
     struct hub *hubs = NULL;
     size_t n = 0;
 
@@ -154,6 +154,10 @@ static err gather_names(const struct env *env, const struct config *c, const str
     for (size_t i = 0; i < n; i++) {
         dev_names_add(&names, "DNS", hubs[i].host_name);
     }
+    TRY(core_instance_list(env, SPAN_NONE, LIMIT_PAGE, &instances, &n));
+    for (size_t i = 0; i < n; i++) {
+        dev_names_add(&names, "DNS", instances[i].host_name);
+    }
     TRY(buf_ok(&names.text));
     *ret_names = buf_span(&names.text);
     return OK;
@@ -164,14 +168,15 @@ static err open_all(const struct env *env, const struct config *c, struct dev *d
     struct instance instance = { 0 };
     struct hub hub = { 0 };
     struct span names;
+    bool is_new; /* dev.json has it in any case */
 
     TRY(open_instance(env, d, &instance));
-    TRY(open_hub(env, d, &hub));
     TRY(name_instance(env, d, &instance));
-    TRY(setup_link(env, instance.id_scope, hub.host_name));
+    TRY(open_hub(env, d, &instance, &hub));
     d->id_scope = instance.id_scope;
     TRY(setup_login(env, POLICY_OF_INSTANCE, instance.id_scope, d->host, &d->service_login));
     TRY(setup_login(env, POLICY_OF_HUB, hub.host_name, d->host, &d->hub_login));
+    TRY(setup_server_login(env, d->host, &d->server_login, &is_new));
     TRY(gather_names(env, c, d, &names));
     TRY(dev_pki_open(env->crypto, d->dir, names, env->now_ms, env->arena, &d->pki));
     TRY(open_group(env, d));
@@ -244,6 +249,7 @@ static err write_json(const struct env *env, const struct dev *d, const struct c
     json_write_text(&w, "idScope", d->id_scope);
     json_write_text(&w, "deviceEndpoint", d->host);
     json_write_text(&w, "serviceConnectionString", d->service_login);
+    json_write_text(&w, "serverConnectionString", d->server_login);
     TRY(write_hubs(env, d, &w));
     json_write_str(&w, "serverCaFile", d->pki.server_ca_cert);
     json_write_begin_object(&w, "deviceCa");
@@ -288,6 +294,7 @@ static void tell_person(const struct dev *d, const struct config *c, FILE *out)
                   "  device endpoint    %.*s: MQTT %lld, HTTPS %lld\n"
                   "  service            %.*s\n"
                   "  hub                %.*s\n"
+                  "  the server itself  %.*s\n"
                   "  server's CA        %s\n"
                   "  devices' CA        %s\n"
                   "                     %s\n"
@@ -297,8 +304,8 @@ static void tell_person(const struct dev *d, const struct config *c, FILE *out)
                   "  all of it          %s/dev.json\n",
                   SPAN_FMT(d->id_scope), SPAN_FMT(d->host), (long long)c->mqtt_port,
                   (long long)c->https_port, SPAN_FMT(d->service_login), SPAN_FMT(d->hub_login),
-                  d->pki.server_ca_cert, d->pki.device_ca_cert, d->pki.device_ca_key, GROUP,
-                  KEY_GROUP, SPAN_FMT(d->group_key), d->dir);
+                  SPAN_FMT(d->server_login), d->pki.server_ca_cert, d->pki.device_ca_cert,
+                  d->pki.device_ca_key, GROUP, KEY_GROUP, SPAN_FMT(d->group_key), d->dir);
     (void)fflush(out);
 }
 

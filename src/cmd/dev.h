@@ -13,8 +13,8 @@ struct dev {
     struct setup *setup; /* what the spans point into */
     char dir[PATH_MAX];  /* absolute */
     struct span host, id_scope;
-    struct span service_login, hub_login; /* connection strings */
-    struct span group_key;                /* of the symmetric-key group, in base64 */
+    struct span service_login, hub_login, server_login; /* connection strings */
+    struct span group_key;                              /* of the symmetric-key group, in base64 */
 };
 
 /* Makes or finds certificates, ID scope, hub, enrollment groups. The store must be this process's
@@ -23,9 +23,9 @@ struct dev {
 err dev_open(const struct config *c, struct store *store, struct dev *ret_dev);
 void dev_done(struct dev *d);
 
-/* There may be a new hub: a server certificate that has its host name and a dev.json that lists it,
- * in the files that there were. One thread at a time, and not while dev_announce runs. Faults:
- * err_detail is a sentence, the old files may be there still. */
+/* A host name may have come or gone: a server certificate that has those there are and a dev.json
+ * that lists the hubs, in the files that there were. One thread at a time, and not while
+ * dev_announce runs. Faults: err_detail is a sentence, the old files may be there still. */
 err dev_cover_hubs(const struct dev *d, const struct config *c, struct store *store);
 
 /* Connections are accepted: writes dev.json and tells a person the same. */

@@ -1,5 +1,5 @@
-/* cmd/init.c: instance and hub, made and told. The instance is told of before its hub is made:
- * should that fail, its login is not lost, and `berth hub create` makes up for it. */
+/* cmd/init.c: instance, server's login and hub, made and told. Each is told of before the next is
+ * made: should that fail, no login is lost, and `berth hub create` makes up for the hub. */
 #include "cmd/init.h"
 
 #include <errno.h>
@@ -53,6 +53,11 @@ static err must_be_new(const struct env *env, const struct config *c)
     struct hub hub;
     bool is_found = false;
 
+    TRY(core_instance_find_by_name(env, span_str(c->init_name), &instance, &is_found));
+    if (is_found && !span_eq_nocase(instance.host_name, span_str(c->init_host_name))) {
+        return err_set(ERR_EXISTS, "%s is the name of another provisioning service: %.*s",
+                       c->init_name, SPAN_FMT(instance.host_name));
+    }
     TRY(core_instance_find_by_host(env, span_str(c->init_host_name), &instance, &is_found));
     if (is_found) {
         return err_set(ERR_EXISTS, "%s is there already: %.*s, ID scope %.*s", c->init_host_name,
@@ -95,13 +100,11 @@ static err make_instance(const struct env *env, const struct config *c, FILE *ou
 static err make_hub(const struct env *env, const struct config *c, FILE *out,
                     const struct instance *instance)
 {
-    struct verdict v = VERDICT(GRANTED);
     struct hub hub = { 0 };
     struct span login;
 
-    TRY(hub_create(env, span_str(c->init_hub_name), span_str(c->init_hub_host_name), &hub, &v));
-    TRY(setup_granted("The hub", v));
-    TRY(setup_link(env, instance->id_scope, hub.host_name));
+    TRY(setup_hub(env, instance->id_scope, span_str(c->init_hub_name),
+                  span_str(c->init_hub_host_name), &hub));
     TRY(setup_login(env, POLICY_OF_HUB, hub.host_name, hub.host_name, &login));
     (void)fprintf(out,
                   "Hub %s, linked to it\n"
@@ -118,6 +121,23 @@ static void tell_of_seal(enum config_log_level level, const char *event, const c
     (void)puts(text);
 }
 
+/* Told once in the server's life: it is there from then on. */
+static err make_server_login(const struct env *env, FILE *out, const struct instance *instance)
+{
+    struct span login;
+    bool is_new;
+
+    TRY(setup_server_login(env, instance->host_name, &login, &is_new));
+    if (is_new) {
+        (void)fprintf(out,
+                      "The server itself: whoever has this may make and delete provisioning "
+                      "services\n"
+                      "  connection string  %.*s\n",
+                      SPAN_FMT(login));
+    }
+    return tell(out);
+}
+
 err init_run(const struct config *c, FILE *out)
 {
     AUTO(seal) struct seal *seal = NULL; /* goes after the store */
@@ -130,6 +150,7 @@ err init_run(const struct config *c, FILE *out)
     TRY(setup_open(store, &s));
     TRY(must_be_new(&s->env, c));
     TRY(make_instance(&s->env, c, out, &instance));
+    TRY(make_server_login(&s->env, out, &instance));
     if (*c->init_hub_name != '\0') {
         TRY(make_hub(&s->env, c, out, &instance));
     }

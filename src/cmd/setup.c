@@ -7,7 +7,6 @@
 
 #include "crypto/cert_cache.h"
 #include "crypto/crypto.h"
-#include "util/base64.h"
 
 enum { ARENA_SIZE = 8 * 1024 * 1024, CERTS = 16 };
 
@@ -71,15 +70,47 @@ err setup_granted(const char *what, struct verdict v)
                    SPAN_FMT(v.detail));
 }
 
-err setup_link(const struct env *env, struct span id_scope, struct span hub_host_name)
+static const struct linked_hub plain = { .weight = 1, .apply_allocation_policy = 1 };
+
+err setup_hub(const struct env *env, struct span id_scope, struct span name, struct span host_name,
+              struct hub *ret_hub)
 {
-    const struct linked_hub link = {
-        .id_scope = id_scope, .host_name = hub_host_name, .weight = 1, .apply_allocation_policy = 1
-    };
+    struct linked_hub link = plain;
     struct verdict v = VERDICT(GRANTED);
 
-    TRY(core_instance_link(env, &link, &v));
-    return v.reason == REASON_RESOURCE_EXISTS ? OK : setup_granted("The hub's link", v);
+    link.id_scope = id_scope;
+    TRY(hub_create_for(env,
+                       &(struct hub_order){ .name = name,
+                                            .host_name = host_name,
+                                            .id_scope = id_scope,
+                                            .link = &link,
+                                            .made = core_link_made },
+                       ret_hub, &v));
+    return setup_granted("The hub", v);
+}
+
+err setup_link(const struct env *env, struct span id_scope, struct span hub_host_name)
+{
+    struct linked_hub link = plain;
+    struct verdict v = VERDICT(GRANTED);
+
+    TRY(core_link_get(env, id_scope, hub_host_name, &link, &v));
+    if (verdict_is_granted(v)) {
+        return OK;
+    }
+    link.id_scope = id_scope;
+    link.host_name = hub_host_name;
+    TRY(core_link_put(env, &link, CORE_LINK_VOUCHED, &link, &v));
+    return setup_granted("The hub's link", v);
+}
+
+err setup_server_login(const struct env *env, struct span host_name, struct span *ret_text,
+                       bool *ret_is_new)
+{
+    struct policy policy;
+
+    TRY(core_policy_open_server(env, &policy, ret_is_new));
+    return core_policy_login(env, &policy, host_name, ret_text);
 }
 
 err setup_login(const struct env *env, enum policy_owner owner_type, struct span owner,
@@ -87,16 +118,11 @@ err setup_login(const struct env *env, enum policy_owner owner_type, struct span
 {
     const char *name = owner_type == POLICY_OF_HUB ? "iothubowner" : "provisioningserviceowner";
     struct policy policy = { 0 };
-    struct buf text;
     bool is_found = false;
 
     TRY(core_policy_find(env, owner_type, owner, span_str(name), &policy, &is_found));
     if (!is_found) {
         return err_set(ERR_CORRUPT, "The policy %s is gone from the store.", name);
     }
-    text = arena_buf(env->arena);
-    buf_printf(&text, "HostName=%.*s;SharedAccessKeyName=%s;SharedAccessKey=", SPAN_FMT(host_name),
-               name);
-    base64_encode(policy.primary_key, &text);
-    return arena_buf_end(env->arena, &text, ret_text);
+    return core_policy_login(env, &policy, host_name, ret_text);
 }

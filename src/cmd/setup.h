@@ -4,6 +4,8 @@
 #define CMD_SETUP_H
 
 #include "core/instance.h"
+#include "core/link.h"
+#include "hub/hub.h"
 #include "util/arena.h"
 #include "util/cleanup.h"
 
@@ -21,9 +23,15 @@ AUTO_DEFINE(setup, struct setup *, setup_close)
 /* A refusal of what we ask for ourselves as a fault; `what`: "The hub". */
 err setup_granted(const char *what, struct verdict v);
 
-/* Links a hub of weight 1; done already is fine. */
+/* Makes an instance's hub, linked to it with weight 1. ERR_CORRUPT: refused. */
+err setup_hub(const struct env *env, struct span id_scope, struct span name, struct span host_name,
+              struct hub *ret_hub);
+/* Links a hub of weight 1, unless it is linked: as it was left. */
 err setup_link(const struct env *env, struct span id_scope, struct span hub_host_name);
 
+/* The server's policy, made when it is missing: who has its login may make instances. */
+err setup_server_login(const struct env *env, struct span host_name, struct span *ret_text,
+                       bool *ret_is_new);
 /* "HostName=…;SharedAccessKeyName=…;SharedAccessKey=…" of the owner's policy of an instance or a
  * hub, in env->arena. ERR_CORRUPT: the policy is gone. */
 err setup_login(const struct env *env, enum policy_owner owner_type, struct span owner,

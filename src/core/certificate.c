@@ -4,6 +4,7 @@
 #include "core/certificate.h"
 
 #include "core/anchor.h"
+#include "core/instance.h"
 #include "core/match.h"
 #include "crypto/x509.h"
 #include "model/limits.h"
@@ -111,6 +112,25 @@ static struct core_anchor_owner anchor_owner(const struct certificate *c)
                                        .owner = c->name };
 }
 
+/* There is room for one more, and someone to have it. */
+static err check_new(struct certificate_work *w, struct store_tx *tx)
+{
+    struct certificate prefix = { .id_scope = w->given->id_scope };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
+    bool is_live;
+    int64_t n;
+
+    TRY(core_instance_is_live(w->env, tx, w->given->id_scope, &is_live));
+    TRY(store_count(tx, &KIND_CERTIFICATE, &scan, &n));
+    if (!is_live) {
+        w->verdict = VERDICT(RESOURCE_NOT_FOUND);
+    } else if (n >= LIMIT_CERTIFICATES) {
+        return core_match_refuse(w->env, REASON_QUOTA_EXCEEDED, &w->verdict,
+                                 "CA certificates: at most %d.", LIMIT_CERTIFICATES);
+    }
+    return OK;
+}
+
 static err put(struct store_tx *tx, void *arg)
 {
     struct certificate_work *w = arg;
@@ -121,6 +141,9 @@ static err put(struct store_tx *tx, void *arg)
     TRY(find(tx, w));
     was = w->c;
     w->verdict = (struct verdict){ .reason = core_match_put(w->match, w->is_found, was.etag) };
+    if (verdict_is_granted(w->verdict) && !w->is_found) {
+        TRY(check_new(w, tx));
+    }
     if (!verdict_is_granted(w->verdict)) {
         return OK;
     }
@@ -198,12 +221,17 @@ static err read_page(struct store_tx *tx, void *arg)
     return store_scan(tx, &KIND_CERTIFICATE, &p->scan, p->env->arena, &p->rows, &p->n);
 }
 
-err core_certificate_list(const struct env *env, struct span id_scope,
-                          struct certificate **ret_rows, size_t *ret_n)
+err core_certificate_list(const struct env *env, struct span id_scope, struct span after,
+                          size_t limit, struct certificate **ret_rows, size_t *ret_n)
 {
     struct certificate prefix = { .id_scope = id_scope };
+    struct certificate behind = { .id_scope = id_scope, .name = after };
     struct certificate_page p = {
-        .env = env, .scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_PAGE }
+        .env = env,
+        .scan = { .prefix = &prefix,
+                  .n_prefix = 1,
+                  .after = span_is_absent(after) ? NULL : &behind,
+                  .limit = limit },
     };
 
     TRY(store_read(env->store, read_page, &p));

@@ -7,14 +7,16 @@
 
 /* Uploads, or replaces under If-Match. `text`: any of the four spellings. A replaced certificate of
  * other bytes is unverified again unless `verified`. Refusals: FIELD_INVALID (name),
- * CERTIFICATE_INVALID (unreadable, not a CA, expired), RESOURCE_EXISTS, ETAG_MISMATCH. */
+ * CERTIFICATE_INVALID (unreadable, not a CA, expired), RESOURCE_EXISTS, ETAG_MISMATCH,
+ * QUOTA_EXCEEDED. */
 err core_certificate_put(const struct env *env, struct span id_scope, struct span name,
                          struct span text, bool verified, const struct core_match *match,
                          struct certificate *ret_certificate, struct verdict *ret_verdict);
 err core_certificate_get(const struct env *env, struct span id_scope, struct span name,
                          struct certificate *ret_certificate, struct verdict *ret_verdict);
-err core_certificate_list(const struct env *env, struct span id_scope,
-                          struct certificate **ret_rows, size_t *ret_n);
+/* A page by name; after: name to start behind, or absent. */
+err core_certificate_list(const struct env *env, struct span id_scope, struct span after,
+                          size_t limit, struct certificate **ret_rows, size_t *ret_n);
 /* CERTIFICATE_IN_USE while an enrollment refers to it, unless `force`; the detail names one. */
 err core_certificate_delete(const struct env *env, struct span id_scope, struct span name,
                             bool force, const struct core_match *match,

@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "core/decision.h"
+#include "core/instance.h"
 #include "core/reading.h"
 #include "core/registration.h"
 #include "model/limits.h"
@@ -103,7 +104,7 @@ static struct registration renewed(const struct registering *g, const struct reg
 }
 
 static err place_device(struct registering *g, struct store_tx *tx, const struct registration *r,
-                        enum reason *ret_reason)
+                        bool stays, enum reason *ret_reason)
 {
     const struct identity *id = &g->reading->found.identity;
     const struct enrollment *e = attest_identity_enrollment(id);
@@ -121,8 +122,17 @@ static err place_device(struct registering *g, struct store_tx *tx, const struct
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
         .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
     };
-    err result = g->place(g->env, tx, &p, &g->is_rekeyed);
+    struct linked_hub link = { .id_scope = r->id_scope, .host_name = r->assigned_hub };
+    bool is_linked;
+    err result;
 
+    /* A hub that is linked no longer may be anybody's: a device that stays there is left alone. */
+    TRY(store_find(tx, &KIND_LINKED_HUB, &link, g->env->arena, &link, &is_linked));
+    if (!is_linked) {
+        *ret_reason = stays ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
+        return OK;
+    }
+    result = g->place(g->env, tx, &p, &g->is_rekeyed);
     /* A link or a record may outlive the hub. */
     if (err_is(result, ERR_NOT_FOUND)) {
         *ret_reason = REASON_HUB_NOT_FOUND;
@@ -160,7 +170,7 @@ static err assign(struct registering *g, struct store_tx *tx, const struct regis
         if (was_assigned) {
             r->substatus = is_same ? was->substatus : SUBSTATUS_DEVICE_DATA_RESET;
         }
-        TRY(place_device(g, tx, r, &reason));
+        TRY(place_device(g, tx, r, is_same, &reason));
     }
     if (reason != REASON_GRANTED) {
         fail(r, reason);
@@ -198,7 +208,7 @@ static err commit(struct store_tx *tx, void *arg)
     struct registration was = { .id_scope = g->reading->id_scope,
                                 .key = g->reading->registration_key };
     struct registration r;
-    bool existed;
+    bool existed, is_live;
 
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
@@ -207,9 +217,10 @@ static err commit(struct store_tx *tx, void *arg)
     if (g->is_outdated) {
         return OK;
     }
+    TRY(core_instance_is_live(g->env, tx, g->reading->id_scope, &is_live));
     TRY(store_find(tx, &KIND_REGISTRATION, &was, g->env->arena, &was, &existed));
-    if (is_overtaken(g, &was, existed)) {
-        g->verdict = VERDICT(REGISTRATION_CONFLICT);
+    if (!is_live || is_overtaken(g, &was, existed)) {
+        g->verdict = is_live ? VERDICT(REGISTRATION_CONFLICT) : VERDICT(SCOPE_UNKNOWN);
         d.reason = g->verdict.reason;
         return store_decision_put(tx, &d);
     }
@@ -312,7 +323,7 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
     }
     *ret_outcome = (struct core_outcome){
         .verdict = g.verdict,
-        .has_registration = g.verdict.reason != REASON_REGISTRATION_CONFLICT,
+        .has_registration = verdict_is_granted(g.verdict) || is_disabled(g.verdict),
         .registration = g.registration,
         .is_rekeyed = g.is_rekeyed,
     };

@@ -1,7 +1,6 @@
 /* core/core_certificate_test.c: uploaded CA certificates, the proof of possession, instances. */
 #include "core/certificate.h"
 #include "core/fixture.h"
-#include "core/instance.h"
 
 static struct fixture f;
 static struct node ca, ca2, leaf;
@@ -92,7 +91,7 @@ static void an_upload_and_its_etags(void **state)
     assert_ok(core_certificate_get(&f.env, f.scope, SPAN("CA"), &got, &v)); /* case matters */
     assert_reason(RESOURCE_NOT_FOUND, v);
     assert_reason(GRANTED, put("b", &ca, false, &none, &c));
-    assert_ok(core_certificate_list(&f.env, f.scope, &rows, &n));
+    assert_ok(core_certificate_list(&f.env, f.scope, SPAN_NONE, 10, &rows, &n));
     assert_int_equal(n, 2);
     assert_span("b", rows[0].name);
 }
@@ -197,79 +196,15 @@ static void possession_is_proven_with_the_code(void **state)
     fixture_free(&void_proof);
 }
 
-/* ---- instances ---- */
-
-static void an_instance_and_its_hubs(void **state)
-{
-    struct instance i, found, *rows;
-    struct linked_hub link = { .host_name = SPAN("HUB.example"),
-                               .weight = 1000,
-                               .apply_allocation_policy = 1 };
-    struct linked_hub *links;
-    struct policy p;
-    struct verdict v;
-    bool is_found;
-    size_t n;
-
-    (void)state;
-    assert_ok(core_instance_create(&f.env, SPAN("two"), SPAN("DPS2.example"), &i, &v));
-    assert_reason(GRANTED, v);
-    assert_int_equal(i.id_scope.len, 11);
-    assert_true(span_starts_with(i.id_scope, SPAN("0ne")));
-    assert_span("dps2.example", i.host_name);
-    assert_ok(core_instance_create(&f.env, SPAN("x"), SPAN("dps2.EXAMPLE"), &found, &v));
-    assert_reason(RESOURCE_EXISTS, v);
-    assert_ok(core_instance_create(&f.env, SPAN("x"), SPAN(TEST_HUB), &found, &v));
-    assert_reason(GRANTED, v); /* a hub's host serves an instance too */
-    assert_ok(core_instance_create(&f.env, SPAN("x"), SPAN("no host"), &found, &v));
-    assert_reason(FIELD_INVALID, v);
-    assert_ok(core_instance_find(&f.env, i.id_scope, &found, &is_found));
-    assert_true(is_found && span_eq(found.name, SPAN("two")));
-    assert_ok(core_instance_find_by_host(&f.env, SPAN("Dps2.example"), &found, &is_found));
-    assert_true(is_found && span_eq(found.id_scope, i.id_scope));
-    assert_ok(core_instance_find_by_host(&f.env, SPAN("dps3.example"), &found, &is_found));
-    assert_false(is_found);
-    assert_ok(core_instance_list(&f.env, &rows, &n));
-    assert_int_equal(n, 3);
-
-    assert_ok(core_policy_find(&f.env, POLICY_OF_INSTANCE, i.id_scope,
-                               SPAN("provisioningserviceowner"), &p, &is_found));
-    assert_true(is_found);
-    assert_int_equal(p.rights, RIGHTS_INSTANCE);
-    assert_int_equal(p.primary_key.len, 32);
-    assert_false(span_eq(p.primary_key, p.secondary_key));
-    assert_ok(core_policy_find(&f.env, POLICY_OF_HUB, i.id_scope, SPAN("provisioningserviceowner"),
-                               &p, &is_found));
-    assert_false(is_found);
-
-    link.id_scope = i.id_scope;
-    assert_ok(core_instance_link(&f.env, &link, &v));
-    assert_reason(GRANTED, v);
-    assert_ok(core_instance_link(&f.env, &link, &v));
-    assert_reason(RESOURCE_EXISTS, v);
-    link.weight = 1001;
-    assert_ok(core_instance_link(&f.env, &link, &v));
-    assert_reason(FIELD_INVALID, v);
-    link.weight = 0;
-    assert_ok(core_instance_link(&f.env, &link, &v));
-    assert_reason(FIELD_INVALID, v);
-    link.weight = 1;
-    link.host_name = SPAN("none.example");
-    assert_ok(core_instance_link(&f.env, &link, &v));
-    assert_reason(RESOURCE_NOT_FOUND, v);
-    assert_ok(core_instance_links(&f.env, i.id_scope, &links, &n));
-    assert_int_equal(n, 1);
-    assert_span(TEST_HUB, links[0].host_name);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(what_may_be_uploaded),       CASE(an_upload_and_its_etags),
-        CASE(a_certificate_in_use_stays), CASE(possession_is_proven_with_the_code),
-        CASE(an_instance_and_its_hubs),
+        CASE(what_may_be_uploaded),
+        CASE(an_upload_and_its_etags),
+        CASE(a_certificate_in_use_stays),
+        CASE(possession_is_proven_with_the_code),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,12 +105,19 @@ static err read_links(struct decision_query *q, struct store_tx *tx, struct link
                       size_t *ret_n)
 {
     struct linked_hub prefix = { .id_scope = q->id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_PAGE };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
 
     return store_scan(tx, &KIND_LINKED_HUB, &scan, q->env->arena, ret_links, ret_n);
 }
 
-/* Decisions at the door of a hub stand under the hub's name. */
+/* Decisions at the door of a hub stand under the hub's name, all others under the ID scope that was
+ * named. The two must not be mistaken: whoever registers names what scope they like, be it a hub.
+ */
+static bool is_at_door(const struct decision_row *row)
+{
+    return row->operation == OPERATION_CONNECT;
+}
+
 static err read_one(struct store_tx *tx, void *arg)
 {
     struct decision_query *q = arg;
@@ -119,7 +126,11 @@ static err read_one(struct store_tx *tx, void *arg)
 
     q->rows[0].tracking_id = q->key;
     TRY(store_find(tx, &KIND_DECISION, q->rows, q->env->arena, q->rows, &q->is_found));
-    if (!q->is_found || span_eq(q->rows[0].id_scope, q->id_scope)) {
+    if (!q->is_found) {
+        return OK;
+    }
+    if (!is_at_door(&q->rows[0])) {
+        q->is_found = span_eq(q->rows[0].id_scope, q->id_scope);
         return OK;
     }
     q->is_found = false;
@@ -172,7 +183,7 @@ static void insert_latest(struct latest *l, const struct decision_row *row)
 
 /* Decisions under one scope, or at the door of one hub. */
 static err collect(struct decision_query *q, struct store_tx *tx, struct span id_scope,
-                   struct span key, struct latest *l)
+                   bool at_door, struct span key, struct latest *l)
 {
     struct decision_row prefix = { .id_scope = id_scope, .registration_key = key };
     struct store_scan scan = { .index = DECISION_BY_REGISTRATION,
@@ -186,7 +197,9 @@ static err collect(struct decision_query *q, struct store_tx *tx, struct span id
 
     TRY(store_scan(tx, &KIND_DECISION, &scan, q->env->arena, &rows, &n));
     for (size_t i = 0; i < n; i++) {
-        insert_latest(l, &rows[i]);
+        if (is_at_door(&rows[i]) == at_door) {
+            insert_latest(l, &rows[i]);
+        }
     }
     q->env->arena->used = mark;
     return OK;
@@ -216,11 +229,11 @@ static err read_latest(struct store_tx *tx, void *arg)
 
     TRY(read_device_key(q, tx, &device_key));
     TRY(read_links(q, tx, &links, &n_links));
-    TRY(collect(q, tx, q->id_scope, q->key, &latest));
+    TRY(collect(q, tx, q->id_scope, false, q->key, &latest));
     for (size_t i = 0; i < n_links; i++) {
-        TRY(collect(q, tx, links[i].host_name, q->key, &latest));
+        TRY(collect(q, tx, links[i].host_name, true, q->key, &latest));
         if (!span_is_absent(device_key)) {
-            TRY(collect(q, tx, links[i].host_name, device_key, &latest));
+            TRY(collect(q, tx, links[i].host_name, true, device_key, &latest));
         }
     }
     q->rows = ARENA_ARRAY(q->env->arena, latest.n + 1, struct decision_row);

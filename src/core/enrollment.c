@@ -4,6 +4,7 @@
 #include "core/enrollment.h"
 
 #include "core/anchor.h"
+#include "core/instance.h"
 #include "core/key_groups.h"
 #include "core/match.h"
 #include "core/rules.h"
@@ -177,9 +178,14 @@ static err put(struct store_tx *tx, void *arg)
 {
     struct enrollment_work *w = arg;
     struct enrollment was = { 0 };
-    bool existed;
+    bool existed, is_live;
 
     w->e = *w->given;
+    TRY(core_instance_is_live(w->env, tx, w->e.id_scope, &is_live));
+    if (!is_live) {
+        w->verdict = VERDICT(RESOURCE_NOT_FOUND);
+        return OK;
+    }
     TRY(find(tx, w->env, &w->e, &was, &existed));
     w->verdict = (struct verdict){ .reason = core_match_put(w->match, existed, was.etag) };
     if (!verdict_is_granted(w->verdict)) {

@@ -4,6 +4,7 @@
 #include "core/reading.h"
 
 #include "core/allocate.h"
+#include "core/instance.h"
 #include "model/limits.h"
 #include "json/json.h"
 
@@ -40,7 +41,7 @@ static err read_registration(struct reading_work *w, struct store_tx *tx)
 static err read_links(struct reading_work *w, struct store_tx *tx)
 {
     struct linked_hub prefix = { .id_scope = w->reading->id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_PAGE };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
 
     return store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &w->reading->links,
                       &w->reading->n_links);
@@ -114,14 +115,13 @@ static err read_deciding_enrollment(struct reading_work *w, struct store_tx *tx)
 static err read_registration_only(struct store_tx *tx, void *arg)
 {
     struct reading_work *w = arg;
-    struct instance scope = { .id_scope = w->reading->id_scope };
 
+    TRY(core_instance_is_live(w->env, tx, w->reading->id_scope, &w->has_scope));
+    if (!w->has_scope) {
+        return OK;
+    }
     TRY(read_registration(w, tx));
-    TRY(read_deciding_enrollment(w, tx));
-    w->has_scope = w->reading->has_registration;
-    return w->has_scope
-               ? OK
-               : store_find(tx, &KIND_INSTANCE, &scope, w->env->arena, &scope, &w->has_scope);
+    return read_deciding_enrollment(w, tx);
 }
 
 err core_reading_registration(const struct env *env, const struct claim *claim,

@@ -26,7 +26,7 @@ err core_reading_run(const struct env *env, const struct claim *claim,
 
 /* The registration ID's record alone, with or without any right to it, and, if keys decided on it,
  * found.enrollment; *ret_has_scope: is there
- * such an instance? Told apart only when there is no record. */
+ * such an instance? Without one nothing else is read. */
 err core_reading_registration(const struct env *env, const struct claim *claim,
                               struct core_reading *ret_reading, bool *ret_has_scope);
 

@@ -16,6 +16,7 @@ static err find_instance(struct env const *env, struct store_tx *tx, struct span
     if (id_scope.len > 0 && id_scope.len <= LIMIT_ID_SCOPE) {
         TRY(store_find(tx, &KIND_INSTANCE, &key, env->arena, &f->instance, &is_found));
     }
+    is_found = is_found && f->instance.life == LIFE_ACTIVE;
     f->verdict = is_found ? VERDICT(GRANTED) : VERDICT(SCOPE_UNKNOWN);
     return OK;
 }

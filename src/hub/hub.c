@@ -25,8 +25,11 @@ struct hub_work {
     const struct env *env;
     struct hub hub;
     bool is_found;
+    const struct linked_hub *link;
+    hub_made_fn made; /* NULL: a hub of the server's */
     uint8_t keys[N_POLICIES][2][POLICY_KEY_BYTES];
     struct verdict verdict;
+    struct store_scan scan;
     struct hub *rows;
     size_t n;
 };
@@ -38,18 +41,34 @@ static err read_one(struct store_tx *tx, void *arg)
     return store_find(tx, &KIND_HUB, &w->hub, w->env->arena, &w->hub, &w->is_found);
 }
 
-static err create(struct store_tx *tx, void *arg)
+static err read_page(struct store_tx *tx, void *arg)
 {
     struct hub_work *w = arg;
-    struct hub hub = w->hub;
-    bool is_taken;
 
-    /* One host name is one hub's. An instance may share it: its paths are others. */
-    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &is_taken));
-    w->verdict = is_taken ? VERDICT(RESOURCE_EXISTS) : VERDICT(GRANTED);
-    if (is_taken) {
+    return store_scan(tx, &KIND_HUB, &w->scan, w->env->arena, &w->rows, &w->n);
+}
+
+/* ---- create ---- */
+
+/* One host name is one hub's (an instance may share it: its paths are others), and of the hubs that
+ * an instance made each has a name of its own. */
+static err is_taken(struct store_tx *tx, struct hub_work *w, bool *ret_is)
+{
+    struct hub hub = w->hub;
+
+    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, ret_is));
+    if (*ret_is || span_is_absent(w->hub.id_scope)) {
         return OK;
     }
+    w->scan =
+        (struct store_scan){ .index = HUB_BY_SCOPE, .prefix = &w->hub, .n_prefix = 2, .limit = 1 };
+    TRY(read_page(tx, w));
+    *ret_is = w->n > 0;
+    return OK;
+}
+
+static err insert(struct store_tx *tx, struct hub_work *w)
+{
     TRY(store_insert(tx, &KIND_HUB, &w->hub));
     for (size_t i = 0; i < N_POLICIES; i++) {
         struct policy p = { .owner_type = POLICY_OF_HUB,
@@ -64,28 +83,77 @@ static err create(struct store_tx *tx, void *arg)
     return OK;
 }
 
+static err create(struct store_tx *tx, void *arg)
+{
+    struct hub_work *w = arg;
+    bool taken;
+
+    TRY(is_taken(tx, w, &taken));
+    w->verdict = taken ? VERDICT(RESOURCE_EXISTS) : VERDICT(GRANTED);
+    if (verdict_is_granted(w->verdict) && w->made != NULL) {
+        TRY(w->made(w->env, tx, &w->hub, w->link, &w->verdict));
+    }
+    return verdict_is_granted(w->verdict) ? insert(tx, w) : OK;
+}
+
+/* Decision records stand under either: one must not pass for the other. */
+static bool is_like_an_id_scope(struct span host)
+{
+    return span_starts_with(host, SPAN("0ne")) && span_find(host, '.') == host.len;
+}
+
+static err run_create(struct hub_work *w, struct span host_name, struct hub *ret_hub,
+                      struct verdict *ret_verdict)
+{
+    err written;
+
+    TRY(model_fold(w->env->arena, host_name, &w->hub.host_name));
+    if (!model_is_resource_name(w->hub.name) || !model_is_host_name(w->hub.host_name) ||
+        is_like_an_id_scope(w->hub.host_name)) {
+        *ret_verdict = (struct verdict){
+            .reason = REASON_FIELD_INVALID,
+            .detail = SPAN("A hub needs a name (1 to 50 letters, digits and inner hyphens) and a "
+                           "host name, which may not look like an ID scope.")
+        };
+        return OK;
+    }
+    w->hub.created_ms = w->env->now_ms;
+    w->env->random(w->keys, sizeof w->keys);
+    written = store_write(w->env->store, create, w);
+    crypto_wipe(w->keys, sizeof w->keys);
+    TRY(written);
+    if (verdict_is_granted(w->verdict)) {
+        *ret_hub = w->hub;
+    }
+    *ret_verdict = w->verdict;
+    return OK;
+}
+
 err hub_create(const struct env *env, struct span name, struct span host_name, struct hub *ret_hub,
                struct verdict *ret_verdict)
 {
-    struct hub_work w = { .env = env, .hub = { .name = name, .created_ms = env->now_ms } };
-    err written;
+    struct hub_work w = { .env = env, .hub.name = name };
 
-    if (span_is_empty(name) || name.len > LIMIT_HUB_NAME || !model_is_host_name(host_name)) {
-        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                         .detail = SPAN("A hub needs a name and a host name.") };
-        return OK;
-    }
-    TRY(model_fold(env->arena, host_name, &w.hub.host_name));
-    env->random(w.keys, sizeof w.keys);
-    written = store_write(env->store, create, &w);
-    crypto_wipe(w.keys, sizeof w.keys);
-    TRY(written);
-    if (verdict_is_granted(w.verdict)) {
-        *ret_hub = w.hub;
-    }
-    *ret_verdict = w.verdict;
-    return OK;
+    return run_create(&w, host_name, ret_hub, ret_verdict);
 }
+
+err hub_create_for(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
+                   struct verdict *ret_verdict)
+{
+    struct hub_work w = { .env = env,
+                          .hub = { .name = order->name, .id_scope = order->id_scope },
+                          .made = order->made };
+    struct linked_hub link;
+
+    if (order->link != NULL) {
+        link = *order->link;
+        TRY(model_fold(env->arena, order->host_name, &link.host_name));
+        w.link = &link;
+    }
+    return run_create(&w, order->host_name, ret_hub, ret_verdict);
+}
+
+/* ---- find, list ---- */
 
 err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, bool *ret_found)
 {
@@ -93,26 +161,33 @@ err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, 
 
     TRY(model_fold(env->arena, span_is_absent(host_name) ? SPAN("") : host_name, &w.hub.host_name));
     TRY(store_read(env->store, read_one, &w));
-    if (w.is_found) {
+    *ret_found = w.is_found && w.hub.life == LIFE_ACTIVE;
+    if (*ret_found) {
         *ret_hub = w.hub;
     }
-    *ret_found = w.is_found;
     return OK;
-}
-
-static err read_all(struct store_tx *tx, void *arg)
-{
-    struct hub_work *w = arg;
-    struct store_scan scan = { .limit = LIMIT_PAGE };
-
-    return store_scan(tx, &KIND_HUB, &scan, w->env->arena, &w->rows, &w->n);
 }
 
 err hub_list(const struct env *env, struct hub **ret_rows, size_t *ret_n)
 {
-    struct hub_work w = { .env = env };
+    struct hub_work w = { .env = env, .scan.limit = LIMIT_PAGE };
 
-    TRY(store_read(env->store, read_all, &w));
+    TRY(store_read(env->store, read_page, &w));
+    *ret_rows = w.rows;
+    *ret_n = w.n;
+    return OK;
+}
+
+err hub_list_made(const struct env *env, struct span id_scope, struct hub **ret_rows, size_t *ret_n)
+{
+    struct hub prefix = { .id_scope = id_scope };
+    struct hub_work w = { .env = env,
+                          .scan = { .index = HUB_BY_SCOPE,
+                                    .prefix = &prefix,
+                                    .n_prefix = 1,
+                                    .limit = LIMIT_HUBS_MADE } };
+
+    TRY(store_read(env->store, read_page, &w));
     *ret_rows = w.rows;
     *ret_n = w.n;
     return OK;

@@ -10,12 +10,41 @@
 
 struct bus;
 
-/* Makes a hub with the policies iothubowner, service, device, registryRead and registryReadWrite
- * (reference iothub-service-api.md 1), two random keys each. FIELD_INVALID, RESOURCE_EXISTS. */
+/* Makes a hub of the server's with the policies iothubowner, service, device, registryRead and
+ * registryReadWrite (reference iothub-service-api.md 1), two random keys each. FIELD_INVALID,
+ * RESOURCE_EXISTS: there is a hub of that host name. */
 err hub_create(const struct env *env, struct span name, struct span host_name, struct hub *ret_hub,
                struct verdict *ret_verdict);
+/* The same for an instance, which may link it in the same transaction. RESOURCE_EXISTS too: the
+ * instance made one of that name; and the refusals of `made`. */
+struct hub_order {
+    struct span name, host_name;
+    struct span id_scope;          /* of the instance, folded */
+    const struct linked_hub *link; /* NULL: not linked. Its host name is filled in. */
+    hub_made_fn made;
+};
+err hub_create_for(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
+                   struct verdict *ret_verdict);
+/* By host name; not one that is being removed. */
 err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, bool *ret_found);
+/* All of this server, at most LIMIT_PAGE. */
 err hub_list(const struct env *env, struct hub **ret_rows, size_t *ret_n);
+/* Those that an instance made: at most LIMIT_HUBS_MADE. One that is being removed is among them. */
+err hub_list_made(const struct env *env, struct span id_scope, struct hub **ret_rows,
+                  size_t *ret_n);
+
+/* Takes away a hub that an instance made: at once its devices are shut out and nobody is linked to
+ * it any more, then up to `most` rows of what it had go, in transactions of LIMIT_DELETE_BATCH, and
+ * the hub itself when nothing is left. Live sessions of its devices are cut off.
+ * RESOURCE_NOT_FOUND; RESOURCE_IN_USE: it has devices, or others are linked to it, and is_forced is
+ * not set. Begun before: goes on. */
+struct hub_removal {
+    struct span id_scope, name;
+    bool is_forced;
+    size_t most;
+};
+err hub_remove(const struct env *env, struct bus *bus, const struct hub_removal *what,
+               bool *ret_is_done, struct verdict *ret_verdict);
 
 /* A placement_fn (model/placement.h). */
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,

@@ -40,9 +40,9 @@ static err read_identity(struct store_tx *tx, void *arg)
 
     w->device = (struct device){ .hub = w->hub, .device_id = w->login->device_id };
     TRY(store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->has_device));
-    w->has_hub = w->has_device;
-    TRY(read_policy(tx, w));
-    return w->has_device ? OK : store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub);
+    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub));
+    w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
+    return read_policy(tx, w);
 }
 
 static bool is_thumbprint(const struct device *d, struct span digest)

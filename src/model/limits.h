@@ -16,10 +16,21 @@ enum {
     LIMIT_OPERATION_ID = 64, /* NEXT C refuses longer ones */
     LIMIT_ETAG = 128,
     LIMIT_STATUS_REASON = 128,
+    LIMIT_LOCATION = 64,
+    LIMIT_CONNECTION_STRING = 512,
     LIMIT_API_VERSION = 32,
     LIMIT_ISSUANCE_NAME_MIN = 3, /* names of certificate issuance */
     LIMIT_ISSUANCE_NAMESPACE = 64,
     LIMIT_ISSUANCE_NAME = 63,
+};
+
+/* How many of each an instance has; Azure has 50 linked hubs and 25 certificates. */
+enum {
+    LIMIT_LINKED_HUBS = 1000, /* one registration reads all of them */
+    LIMIT_HUBS_MADE = 1000,
+    LIMIT_POLICIES = 100,
+    LIMIT_CERTIFICATES = 1000,
+    LIMIT_INSTANCES = 10000,
 };
 
 /* X.509. */
@@ -85,6 +96,8 @@ enum {
     LIMIT_QUERY_COUNTED = 100 * 1000,      /* rows that one COUNT() looks at */
     LIMIT_QUERY_PARSED = 64 * 1024 * 1024, /* bytes of stored JSON read for either */
     LIMIT_BULK = 10,                       /* items of a bulk request, as the real service */
+    LIMIT_DELETE_BATCH = 256,              /* rows one transaction of a large deletion takes away */
+    LIMIT_DELETE_REQUEST = 20000,          /* rows one request does; then it is to be sent again */
     LIMIT_DECISIONS_TOP = 100,             /* decision records in one answer */
     LIMIT_DECISIONS_TOP_DEFAULT = 10,
     LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */

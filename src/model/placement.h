@@ -1,9 +1,10 @@
-/* model/placement.h: what a registration orders from a hub: core/ says it, hub/ does it, api/ puts
- * the two together. */
+/* model/placement.h: what provisioning and hubs have to do with each other: api/ puts the two
+ * together. A registration orders a device: core/ says it, hub/ does it. */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
 
 #include "model/env.h"
+#include "model/reason.h"
 #include "model/records.h"
 
 struct store_tx;
@@ -25,5 +26,11 @@ struct placement {
  * this store. */
 typedef err (*placement_fn)(const struct env *env, struct store_tx *tx, const struct placement *p,
                             bool *ret_rekeyed);
+
+/* What provisioning has to say to a hub that an instance makes, and how it links it (`link` NULL:
+ * not at all), in the hub's own transaction, before the hub's row is there. Anything but GRANTED:
+ * the hub is not made. */
+typedef err (*hub_made_fn)(const struct env *env, struct store_tx *tx, const struct hub *hub,
+                           const struct linked_hub *link, struct verdict *ret_verdict);
 
 #endif

@@ -36,11 +36,14 @@
 
 /* clang-format off: one member a line */
 static const struct field instance_fields[] = {
-    TEXT(instance, id_scope),          TEXT(instance, name),      TEXT(instance, host_name),
-    ENUM(instance, allocation_policy), INT(instance, created_ms), INT(instance, key_groups_version),
+    TEXT(instance, id_scope),  TEXT(instance, name),
+    TEXT(instance, host_name), ENUM(instance, allocation_policy),
+    INT(instance, created_ms), INT(instance, key_groups_version),
+    ENUM(instance, life),
 };
 static const struct kind_index instance_indexes[] = {
     { "instance_by_host", { 2 }, 1 }, /* host_name */
+    { "instance_by_name", { 1 }, 1 }, /* name */
 };
 const struct kind KIND_INSTANCE = {
     KIND(instance, instance, 1),
@@ -56,13 +59,15 @@ const struct kind KIND_POLICY = {
 };
 
 static const struct field hub_fields[] = {
-    TEXT(hub, host_name),
-    TEXT(hub, name),
-    INT(hub, created_ms),
-    TEXT(hub, id_scope),
+    TEXT(hub, host_name), TEXT(hub, name), INT(hub, created_ms),
+    TEXT(hub, id_scope),  ENUM(hub, life),
+};
+static const struct kind_index hub_indexes[] = {
+    { "hub_by_scope", { 3, 1 }, 2 }, /* id_scope, name */
 };
 const struct kind KIND_HUB = {
     KIND(hub, hub, 1),
+    INDEXES(hub),
 };
 
 static const struct field linked_hub_fields[] = {
@@ -71,9 +76,14 @@ static const struct field linked_hub_fields[] = {
     INT(linked_hub, weight),
     INT(linked_hub, apply_allocation_policy),
     SECRET(linked_hub, connection_string),
+    TEXT(linked_hub, location),
+};
+static const struct kind_index linked_hub_indexes[] = {
+    { "linked_hub_by_host", { 1 }, 1 }, /* host_name */
 };
 const struct kind KIND_LINKED_HUB = {
     KIND(linked_hub, linked_hub, 2),
+    INDEXES(linked_hub),
 };
 
 static const struct field certificate_fields[] = {
@@ -339,6 +349,16 @@ bool model_is_host_name(struct span name)
         }
     }
     return true;
+}
+
+bool model_is_resource_name(struct span name)
+{
+    return name.len <= LIMIT_HUB_NAME && is_host_label(name);
+}
+
+bool model_is_policy_name(struct span name)
+{
+    return name.len >= 1 && name.len <= LIMIT_POLICY_NAME && is_made_of(name, "_-@.");
 }
 
 /* ---- words ---- */

@@ -22,16 +22,20 @@ enum allocation_policy {
     ALLOCATION_CUSTOM,
 };
 
+/* Of an instance or a hub. One that is being deleted is to its devices as if it were gone. */
+enum life { LIFE_ACTIVE = 0, LIFE_DELETING };
+
 struct instance {
     struct span id_scope;  /* key, folded: "0ne00a1b2c3" */
-    struct span name;      /* "dev" */
+    struct span name;      /* "dev"; case matters */
     struct span host_name; /* service API's host, folded; device requests go by scope instead */
     enum allocation_policy allocation_policy;
     int64_t created_ms;
     int64_t key_groups_version; /* bumped when a symmetric-key group of it changes */
+    enum life life;
 };
 extern const struct kind KIND_INSTANCE;
-enum { INSTANCE_BY_HOST = 1 };
+enum { INSTANCE_BY_HOST = 1, INSTANCE_BY_NAME };
 
 /* ---- shared access policies, of an instance or of a hub ---- */
 
@@ -69,8 +73,10 @@ struct hub {
     struct span name;      /* the operator's word for it */
     int64_t created_ms;
     struct span id_scope; /* of the instance that made it and may link it; absent: the server's */
+    enum life life;
 };
 extern const struct kind KIND_HUB;
+enum { HUB_BY_SCOPE = 1 }; /* id_scope, name */
 
 struct linked_hub {
     struct span id_scope;            /* key */
@@ -78,8 +84,10 @@ struct linked_hub {
     int64_t weight;                  /* 1 to 1000 */
     int64_t apply_allocation_policy; /* 0: only where an enrollment names it */
     struct span connection_string;   /* SECRET: as the operator gave it; absent: none was needed */
+    struct span location;            /* the operator's word, kept for them; or absent */
 };
 extern const struct kind KIND_LINKED_HUB;
+enum { LINKED_HUB_BY_HOST = 1 }; /* host_name */
 
 /* ---- CA certificates ---- */
 
@@ -319,6 +327,10 @@ bool model_is_registration_id(struct span id);
 /* Hub device IDs: reference iothub-device-api.md 2.1. */
 bool model_is_device_id(struct span id);
 bool model_is_host_name(struct span name);
+/* Names of instances and hubs: 1 to LIMIT_HUB_NAME of letters, digits and inner hyphens. Policies'
+ * names: reference dps-service-api.md 1. */
+bool model_is_resource_name(struct span name);
+bool model_is_policy_name(struct span name);
 
 /* Wire words: "assigned", "x509", "hashed", "ServiceConfig" … NULL for a value without one. */
 const char *model_registration_status_word(enum registration_status s);

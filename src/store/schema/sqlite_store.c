@@ -176,8 +176,14 @@ static const char *const steps[] = {
 
     /* 2 */
     "ALTER TABLE instance ADD COLUMN key_groups_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE instance ADD COLUMN life INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX instance_by_name ON instance (name);"
     "ALTER TABLE hub ADD COLUMN id_scope TEXT;"
+    "ALTER TABLE hub ADD COLUMN life INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX hub_by_scope ON hub (id_scope, name);"
     "ALTER TABLE linked_hub ADD COLUMN connection_string BLOB;"
+    "ALTER TABLE linked_hub ADD COLUMN location TEXT;"
+    "CREATE INDEX linked_hub_by_host ON linked_hub (host_name);"
     "ALTER TABLE enrollment ADD COLUMN endorsement_key BLOB;"
     "ALTER TABLE enrollment ADD COLUMN storage_root_key BLOB;"
     "CREATE INDEX enrollment_by_status ON enrollment (id_scope, kind, provisioning_status);"

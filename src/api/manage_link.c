@@ -1,0 +1,146 @@
+/* api/manage_link.c: the hubs linked to the operator's own instance, in the shape of ARM's iotHubs
+ * (reference dps-service-api.md 8.2). A connection string is shown with its key masked. */
+#include "api/manage_http.h"
+#include "core/link.h"
+#include "util/connection_string.h"
+
+#define MASK "****"
+
+static err mask(struct http_call *call, struct span text, struct span *ret_masked)
+{
+    struct connection_string parts;
+
+    *ret_masked = SPAN_NONE;
+    if (span_is_absent(text) || !err_is_ok(connection_string_parse(text, &parts))) {
+        return OK;
+    }
+    return arena_printf(call->env->arena, ret_masked,
+                        "HostName=%.*s;SharedAccessKeyName=%.*s;SharedAccessKey=" MASK,
+                        SPAN_FMT(parts.host), SPAN_FMT(parts.policy));
+}
+
+err manage_link_write(struct http_call *call, const struct linked_hub *link, struct json_writer *w)
+{
+    struct span masked;
+
+    TRY(mask(call, link->connection_string, &masked));
+    json_write_begin_object(w, NULL);
+    json_write_text(w, "name", link->host_name);
+    json_write_text_if(w, "connectionString", masked);
+    json_write_text_if(w, "location", link->location);
+    json_write_int(w, "allocationWeight", link->weight);
+    json_write_bool(w, "applyAllocationPolicy", link->apply_allocation_policy != 0);
+    json_write_end_object(w);
+    return OK;
+}
+
+static err answer(struct http_call *call, const struct linked_hub *link, struct verdict v)
+{
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
+
+    if (!verdict_is_granted(v)) {
+        return http_call_refuse(call, v);
+    }
+    out = http_call_body_room(call);
+    TRY(manage_link_write(call, link, &w));
+    TRY(buf_ok(&out));
+    return http_call_json(call, 200, buf_span(&out));
+}
+
+err manage_link_list(struct http_call *call)
+{
+    struct instance instance;
+    struct linked_hub *rows = NULL;
+    size_t n = 0;
+    struct verdict v;
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
+
+    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    if (!verdict_is_granted(v)) {
+        return http_call_refuse(call, v);
+    }
+    out = http_call_body_room(call);
+    TRY(core_link_list(call->env, instance.id_scope, &rows, &n));
+    json_write_begin_object(&w, NULL);
+    json_write_begin_array(&w, "value");
+    for (size_t i = 0; i < n; i++) {
+        TRY(manage_link_write(call, &rows[i], &w));
+    }
+    json_write_end_array(&w);
+    json_write_end_object(&w);
+    TRY(buf_ok(&out));
+    return http_call_json(call, 200, buf_span(&out));
+}
+
+err manage_link_get(struct http_call *call)
+{
+    struct instance instance;
+    struct linked_hub link;
+    struct verdict v;
+
+    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    if (verdict_is_granted(v)) {
+        TRY(core_link_get(call->env, instance.id_scope, call->params[0], &link, &v));
+    }
+    return answer(call, &link, v);
+}
+
+static err read_link(struct http_call *call, const json *document, struct linked_hub *link,
+                     struct verdict *ret_verdict)
+{
+    bool apply = true;
+    err e = json_get_text(document, "connectionString", &link->connection_string);
+
+    if (err_is_ok(e)) {
+        e = json_get_text(document, "location", &link->location);
+    }
+    if (err_is_ok(e)) {
+        e = json_get_int(document, "allocationWeight", &link->weight);
+    }
+    if (err_is_ok(e)) {
+        e = json_get_bool(document, "applyAllocationPolicy", &apply);
+    }
+    link->apply_allocation_policy = apply;
+    /* What was shown may be sent back. */
+    if (span_is_empty(link->connection_string) ||
+        span_ends_with(link->connection_string, SPAN("SharedAccessKey=" MASK))) {
+        link->connection_string = SPAN_NONE;
+    }
+    return manage_refuse_member(call, e, ret_verdict);
+}
+
+err manage_link_put(struct http_call *call)
+{
+    AUTO(json) json *document = NULL;
+    struct instance instance;
+    struct linked_hub link = { .host_name = call->params[0], .weight = 1 };
+    struct verdict v;
+
+    TRY(manage_begin_change(call, &instance, &document, &v));
+    if (verdict_is_granted(v)) {
+        link.id_scope = instance.id_scope;
+        TRY(read_link(call, document, &link, &v));
+    }
+    if (verdict_is_granted(v)) {
+        TRY(core_link_put(call->env, &link, CORE_LINK_ASKED, &link, &v));
+    }
+    return answer(call, &link, v);
+}
+
+err manage_link_delete(struct http_call *call)
+{
+    struct instance instance;
+    struct verdict v;
+
+    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    if (verdict_is_granted(v)) {
+        TRY(core_link_delete(call->env, instance.id_scope, call->params[0], &v));
+    }
+    if (!verdict_is_granted(v)) {
+        return http_call_refuse(call, v);
+    }
+    call->status = 204;
+    return OK;
+}

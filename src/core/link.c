@@ -1,0 +1,299 @@
+/* core/link.c: linked hubs. Knows that a hub is linked by who made it, or by who holds a key of it;
+ * what a link is for is core/allocate.c's. */
+#include "core/link.h"
+
+#include "core/instance.h"
+#include "core/match.h"
+#include "crypto/crypto.h"
+#include "model/limits.h"
+#include "store/store.h"
+#include "util/base64.h"
+#include "util/connection_string.h"
+
+enum { WEIGHT_MAX = 1000 };
+
+struct link_work {
+    const struct env *env;
+    const struct linked_hub *given; /* folded; not changed by the transaction */
+    enum core_link_proof proof;
+    struct span policy, key; /* of its connection string; absent: it has none */
+    struct linked_hub link;  /* what is read or written */
+    bool is_found;
+    struct linked_hub *rows;
+    size_t n;
+    struct verdict verdict;
+};
+
+/* ---- rules ---- */
+
+static err refuse_string(struct link_work *w, const char *text)
+{
+    return core_match_refuse(w->env, REASON_CONNECTION_STRING_REFUSED, &w->verdict, "%s", text);
+}
+
+/* Takes the connection string apart. */
+static err read_string(struct link_work *w)
+{
+    struct connection_string parts;
+    struct buf key;
+
+    if (span_is_absent(w->given->connection_string)) {
+        return OK;
+    }
+    if (w->given->connection_string.len > LIMIT_CONNECTION_STRING ||
+        !err_is_ok(connection_string_parse(w->given->connection_string, &parts))) {
+        return refuse_string(w, "connectionString is not HostName=…;SharedAccessKeyName=…;"
+                                "SharedAccessKey=….");
+    }
+    if (!span_eq_nocase(parts.host, w->given->host_name)) {
+        return refuse_string(w, "connectionString is of another hub.");
+    }
+    key = arena_buf(w->env->arena);
+    if (!err_is_ok(base64_decode(parts.key, &key)) || key.len == 0) {
+        return refuse_string(w, "connectionString: its SharedAccessKey is not base64.");
+    }
+    w->policy = parts.policy;
+    return arena_buf_end(w->env->arena, &key, &w->key);
+}
+
+static err check(struct link_work *w)
+{
+    w->verdict = VERDICT(GRANTED);
+    if (w->given->weight < 1 || w->given->weight > WEIGHT_MAX) {
+        return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                                 "allocationWeight must be 1 to %d.", WEIGHT_MAX);
+    }
+    if (!model_is_host_name(w->given->host_name)) {
+        return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                                 "The hub's host name is malformed.");
+    }
+    if (w->given->location.len > LIMIT_LOCATION) {
+        return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                                 "location: at most %d bytes.", LIMIT_LOCATION);
+    }
+    return read_string(w);
+}
+
+/* Is the key one of a policy of the hub that may write its registry? Which of these it fails is
+ * told only to who has a key. */
+static err check_key(struct link_work *w, struct store_tx *tx)
+{
+    const int64_t needed = RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT;
+    struct policy p = { .owner_type = POLICY_OF_HUB,
+                        .owner = w->given->host_name,
+                        .name = w->policy };
+    bool is_found;
+
+    TRY(store_find(tx, &KIND_POLICY, &p, w->env->arena, &p, &is_found));
+    if (!is_found ||
+        !(crypto_equal(w->key, p.primary_key) || crypto_equal(w->key, p.secondary_key))) {
+        return refuse_string(w, "The hub has no such policy, or another key.");
+    }
+    return (p.rights & needed) == needed
+               ? OK
+               : refuse_string(w, "Its policy lacks RegistryWrite or ServiceConnect.");
+}
+
+static err check_proof(struct link_work *w, struct store_tx *tx, const struct hub *hub)
+{
+    if (!span_is_absent(w->key)) {
+        return check_key(w, tx);
+    }
+    if (w->is_found || w->proof == CORE_LINK_VOUCHED ||
+        (!span_is_absent(hub->id_scope) && span_eq(hub->id_scope, w->given->id_scope))) {
+        return OK;
+    }
+    return refuse_string(w, "connectionString is missing: the hub was made by another.");
+}
+
+static err check_room(const struct env *env, struct store_tx *tx, struct span id_scope,
+                      struct verdict *verdict)
+{
+    struct linked_hub prefix = { .id_scope = id_scope };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
+    int64_t n;
+
+    TRY(store_count(tx, &KIND_LINKED_HUB, &scan, &n));
+    return n < LIMIT_LINKED_HUBS ? OK
+                                 : core_match_refuse(env, REASON_QUOTA_EXCEEDED, verdict,
+                                                     "Linked hubs: at most %d.", LIMIT_LINKED_HUBS);
+}
+
+/* ---- put ---- */
+
+static err put(struct store_tx *tx, void *arg)
+{
+    struct link_work *w = arg;
+    struct hub hub = { .host_name = w->given->host_name };
+    bool has_hub, is_live;
+
+    w->verdict = VERDICT(GRANTED);
+    w->link = *w->given;
+    TRY(core_instance_is_live(w->env, tx, w->given->id_scope, &is_live));
+    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &has_hub));
+    TRY(store_find(tx, &KIND_LINKED_HUB, &w->link, w->env->arena, &w->link, &w->is_found));
+    if (!is_live) {
+        w->verdict = VERDICT(RESOURCE_NOT_FOUND);
+        return OK;
+    }
+    if (!has_hub || hub.life != LIFE_ACTIVE) {
+        return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
+                                 "No hub of this server has the host name %.*s; hubs elsewhere "
+                                 "are not supported yet.",
+                                 SPAN_FMT(w->given->host_name));
+    }
+    TRY(check_proof(w, tx, &hub));
+    if (verdict_is_granted(w->verdict) && !w->is_found) {
+        TRY(check_room(w->env, tx, w->given->id_scope, &w->verdict));
+    }
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    if (!span_is_absent(w->given->connection_string) || !w->is_found) {
+        w->link.connection_string = w->given->connection_string;
+    }
+    w->link.weight = w->given->weight;
+    w->link.apply_allocation_policy = w->given->apply_allocation_policy;
+    w->link.location = w->given->location;
+    return store_put(tx, &KIND_LINKED_HUB, &w->link);
+}
+
+err core_link_put(const struct env *env, const struct linked_hub *link, enum core_link_proof proof,
+                  struct linked_hub *ret_link, struct verdict *ret_verdict)
+{
+    struct linked_hub folded = *link;
+    struct link_work w = { .env = env, .given = &folded, .proof = proof };
+
+    TRY(check(&w));
+    if (verdict_is_granted(w.verdict)) {
+        TRY(model_fold(env->arena, link->host_name, &folded.host_name));
+        TRY(store_write(env->store, put, &w));
+    }
+    if (verdict_is_granted(w.verdict)) {
+        *ret_link = w.link;
+    }
+    *ret_verdict = w.verdict;
+    return OK;
+}
+
+/* ---- a hub that is being made ---- */
+
+static err is_anothers_host(const struct env *env, struct store_tx *tx, const struct hub *hub,
+                            bool *ret_is)
+{
+    struct instance prefix = { .host_name = hub->host_name };
+    struct store_scan scan = {
+        .index = INSTANCE_BY_HOST, .prefix = &prefix, .n_prefix = 1, .limit = 1
+    };
+    struct instance *rows;
+    size_t n;
+
+    TRY(store_scan(tx, &KIND_INSTANCE, &scan, env->arena, &rows, &n));
+    *ret_is = n > 0 && !span_eq(rows[0].id_scope, hub->id_scope);
+    return OK;
+}
+
+static err check_made(const struct env *env, struct store_tx *tx, const struct hub *hub,
+                      struct verdict *ret_verdict)
+{
+    struct hub prefix = { .id_scope = hub->id_scope };
+    struct store_scan scan = { .index = HUB_BY_SCOPE, .prefix = &prefix, .n_prefix = 1 };
+    bool is_live, is_taken;
+    int64_t n;
+
+    *ret_verdict = VERDICT(GRANTED);
+    TRY(core_instance_is_live(env, tx, hub->id_scope, &is_live));
+    TRY(is_anothers_host(env, tx, hub, &is_taken));
+    TRY(store_count(tx, &KIND_HUB, &scan, &n));
+    if (!is_live) {
+        *ret_verdict = VERDICT(RESOURCE_NOT_FOUND);
+    } else if (is_taken) {
+        *ret_verdict = VERDICT(RESOURCE_EXISTS);
+    } else if (n >= LIMIT_HUBS_MADE) {
+        return core_match_refuse(env, REASON_QUOTA_EXCEEDED, ret_verdict, "Hubs: at most %d.",
+                                 LIMIT_HUBS_MADE);
+    }
+    return OK;
+}
+
+err core_link_made(const struct env *env, struct store_tx *tx, const struct hub *hub,
+                   const struct linked_hub *link, struct verdict *ret_verdict)
+{
+    struct link_work w = { .env = env, .given = link };
+
+    TRY(check_made(env, tx, hub, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict) || link == NULL) {
+        return OK;
+    }
+    TRY(check(&w));
+    if (verdict_is_granted(w.verdict)) {
+        TRY(check_room(env, tx, link->id_scope, &w.verdict));
+    }
+    *ret_verdict = w.verdict;
+    return verdict_is_granted(w.verdict) ? store_put(tx, &KIND_LINKED_HUB, link) : OK;
+}
+
+/* ---- get, delete, list ---- */
+
+static err read_one(struct store_tx *tx, void *arg)
+{
+    struct link_work *w = arg;
+
+    w->link = *w->given;
+    return store_find(tx, &KIND_LINKED_HUB, &w->link, w->env->arena, &w->link, &w->is_found);
+}
+
+err core_link_get(const struct env *env, struct span id_scope, struct span host_name,
+                  struct linked_hub *ret_link, struct verdict *ret_verdict)
+{
+    struct linked_hub key = { .id_scope = id_scope };
+    struct link_work w = { .env = env, .given = &key };
+
+    TRY(model_fold(env->arena, host_name, &key.host_name));
+    TRY(store_read(env->store, read_one, &w));
+    if (w.is_found) {
+        *ret_link = w.link;
+    }
+    *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    return OK;
+}
+
+static err drop(struct store_tx *tx, void *arg)
+{
+    struct link_work *w = arg;
+
+    TRY(read_one(tx, w));
+    return w->is_found ? store_delete(tx, &KIND_LINKED_HUB, w->given) : OK;
+}
+
+err core_link_delete(const struct env *env, struct span id_scope, struct span host_name,
+                     struct verdict *ret_verdict)
+{
+    struct linked_hub key = { .id_scope = id_scope };
+    struct link_work w = { .env = env, .given = &key };
+
+    TRY(model_fold(env->arena, host_name, &key.host_name));
+    TRY(store_write(env->store, drop, &w));
+    *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    return OK;
+}
+
+static err read_all(struct store_tx *tx, void *arg)
+{
+    struct link_work *w = arg;
+    struct store_scan scan = { .prefix = w->given, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
+
+    return store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &w->rows, &w->n);
+}
+
+err core_link_list(const struct env *env, struct span id_scope, struct linked_hub **ret_rows,
+                   size_t *ret_n)
+{
+    struct linked_hub prefix = { .id_scope = id_scope };
+    struct link_work w = { .env = env, .given = &prefix };
+
+    TRY(store_read(env->store, read_all, &w));
+    *ret_rows = w.rows;
+    *ret_n = w.n;
+    return OK;
+}
