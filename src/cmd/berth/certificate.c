@@ -1,10 +1,9 @@
 /* cmd/berth/certificate.c: `berth certificate`: the CA certificates that enrollments may refer to
  * (doc/wire/manage.md). */
 #include "cmd/berth/commands.h"
-#include "cmd/berth/http.h"
 #include "cmd/berth/issue.h"
+#include "cmd/berth/manage.h"
 #include "cmd/berth/pem.h"
-#include "cmd/berth/view.h"
 #include "json/writer.h"
 
 static const struct view_column LIST[] = {
@@ -91,19 +90,10 @@ err berth_certificate_create(struct cli *cli)
 
 err berth_certificate_list(struct cli *cli)
 {
-    struct http_request r = { .method = "GET",
-                              .path = "/berth/v1/certificates",
-                              .what = "certificates" };
     struct endpoint service;
-    struct view_list list;
-    json *document = NULL;
 
     TRY(berth_cli_service(cli, &service));
-    TRY(berth_http_json(cli, &service, &r, &document));
-    berth_view_begin(&list, cli, LIST);
-    TRY(berth_view_add(&list, json_member(document, "value")));
-    berth_view_end(&list, "certificates");
-    return OK;
+    return berth_manage_list(cli, &service, "/berth/v1/certificates", LIST, "certificates");
 }
 
 err berth_certificate_show(struct cli *cli)

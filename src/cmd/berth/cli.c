@@ -213,6 +213,19 @@ err berth_cli_service(struct cli *cli, struct endpoint *ret_endpoint)
     return login(cli, text, ret_endpoint);
 }
 
+err berth_cli_server(struct cli *cli, struct endpoint *ret_endpoint)
+{
+    const char *text = pick(cli, "server-login", "BERTH_SERVER_CONNECTION_STRING",
+                            dev_text(cli, cli->dev, "serverConnectionString"));
+
+    if (text == NULL) {
+        return berth_cli_missing(cli,
+                                 "name a server by its own login: --dev DIR, --server-login "
+                                 "CONNECTION-STRING, BERTH_DEV or BERTH_SERVER_CONNECTION_STRING");
+    }
+    return login(cli, text, ret_endpoint);
+}
+
 /* By host name; NULL: the first. */
 static const json *find_dev_hub(const struct cli *cli, const char *host)
 {

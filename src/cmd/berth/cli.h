@@ -65,6 +65,7 @@ void berth_cli_keep(struct cli *cli, json *document);
 
 /* Counterparts of the global options. ERR_MALFORMED: nothing says where it is, or how to log in. */
 err berth_cli_service(struct cli *cli, struct endpoint *ret_endpoint);
+err berth_cli_server(struct cli *cli, struct endpoint *ret_endpoint);
 err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint);
 /* Where devices connect (MQTT), without login. */
 err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint);

@@ -11,6 +11,7 @@ const struct option BERTH_GLOBAL_OPTIONS[] = {
       .help = "the data directory of a `berthd --dev`: names, logins and trust from DIR/dev.json" },
     TEXT("login", NULL, "CONNECTION-STRING", "of the provisioning service"),
     TEXT("hub-login", NULL, "CONNECTION-STRING", "of the hub"),
+    TEXT("server-login", NULL, "CONNECTION-STRING", "of the server: for instances"),
     TEXT("hub", NULL, "HOST", "which hub of --dev; without: the first"),
     FILE_("ca-file", NULL, "trust servers under these CA certificates (PEM)"),
     TEXT("endpoint-address", NULL, "ADDRESS",
@@ -33,6 +34,10 @@ const struct command_group BERTH_GROUPS[] = {
     { "enrollment", "Individual enrollments: one device each" },
     { "enrollment-group", "Enrollment groups: every device under one CA, or with derived keys" },
     { "registration", "What became of devices" },
+    { "instance", "Provisioning services, each with an ID scope of its own" },
+    { "policy", "Access policies: who may do what with the provisioning service" },
+    { "connection-string", "Connection strings of policies" },
+    { "linked-hub", "Hubs that the provisioning service may assign devices to" },
     { "hub", "Hubs and their events" },
     { "hub device-identity", "The device identities of a hub" },
     { "device", "A device of your own, simulated" },
@@ -42,7 +47,8 @@ const struct command_group BERTH_GROUPS[] = {
 
 /* In the order of the help. */
 static const struct command *const TABLES[] = { BERTH_COMMANDS_CA, BERTH_COMMANDS_ENROLLMENT,
-                                                BERTH_COMMANDS_HUB, BERTH_COMMANDS_DEVICE };
+                                                BERTH_COMMANDS_MANAGE, BERTH_COMMANDS_HUB,
+                                                BERTH_COMMANDS_DEVICE };
 
 const struct command *berth_commands_at(size_t i)
 {

@@ -13,6 +13,12 @@ static const struct option HUB_CREATE[] = {
     INT("allocation-weight", 1, 1000, NULL, "its share under the hashed policy"),
     OPTIONS_END,
 };
+static const struct option HUB_DELETE[] = {
+    OPERAND("hub-name", "n", "NAME", "the hub's name"),
+    FLAG("force", "with its devices, and though others are linked to it"),
+    FLAG("yes", "do not ask"),
+    OPTIONS_END,
+};
 
 #define DEVICE_ID OPERAND("device-id", "d", "ID", "the device's ID on the hub")
 static const struct option DEVICE_LIST[] = { INT("top", 1, 1000, "1000", "at most N rows"),
@@ -36,7 +42,10 @@ static const struct option MONITOR[] = {
 const struct command BERTH_COMMANDS_HUB[] = {
     { "hub create", "Make a hub and link it", "Its connection string is shown this once.",
       HUB_CREATE, berth_hub_create },
-    { "hub list", "List hubs", NULL, NOTHING, berth_hub_list },
+    { "hub list", "List the hubs that you made or are linked to", NULL, NOTHING, berth_hub_list },
+    { "hub delete", "Delete a hub that you made",
+      "Refused while it has devices or another is linked to it, unless --force is given.",
+      HUB_DELETE, berth_hub_delete },
     { "hub monitor-events", "Show telemetry as it arrives", NULL, MONITOR, berth_events_monitor },
     { "hub device-identity list", "List device identities", NULL, DEVICE_LIST,
       berth_hub_device_list },

@@ -9,6 +9,7 @@
 /* The tables, one a file; each ends with a row without a path. commands.c puts them in a row. */
 extern const struct command BERTH_COMMANDS_CA[];
 extern const struct command BERTH_COMMANDS_ENROLLMENT[];
+extern const struct command BERTH_COMMANDS_MANAGE[];
 extern const struct command BERTH_COMMANDS_HUB[];
 extern const struct command BERTH_COMMANDS_DEVICE[];
 

@@ -22,6 +22,7 @@ static const struct {
     { "BERTH_DEV", "as --dev" },
     { "BERTH_CONNECTION_STRING", "as --login" },
     { "BERTH_HUB_CONNECTION_STRING", "as --hub-login" },
+    { "BERTH_SERVER_CONNECTION_STRING", "as --server-login" },
     { "BERTH_CA_FILE", "as --ca-file" },
     { "BERTH_DEVICE_ENDPOINT", "as --endpoint" },
     { "BERTH_ID_SCOPE", "as --id-scope" },

@@ -1,15 +1,14 @@
 /* cmd/berth/hub.c: `berth hub`: the hubs of a server, and the device identities of one (reference
  * iothub-service-api.md 3, doc/wire/manage.md). */
 #include "cmd/berth/commands.h"
-#include "cmd/berth/http.h"
-#include "cmd/berth/view.h"
+#include "cmd/berth/manage.h"
 #include "json/writer.h"
 
 #define HUB_API_VERSION "api-version=2021-04-12"
 
 static const struct view_column HUBS[] = {
-    { "NAME", "name" },       { "HOST", "hostName" }, { "LINKED", "isLinked" },
-    { "CREATED", "created" }, { NULL, NULL },
+    { "NAME", "name" },       { "HOST", "hostName" },   { "OWN", "isOwn" },
+    { "LINKED", "isLinked" }, { "CREATED", "created" }, { NULL, NULL },
 };
 
 static const struct view_column HUB[] = {
@@ -74,17 +73,21 @@ err berth_hub_create(struct cli *cli)
 
 err berth_hub_list(struct cli *cli)
 {
-    struct http_request request = { .method = "GET", .path = "/berth/v1/hubs", .what = "hubs" };
     struct endpoint service;
-    struct view_list list;
-    json *document = NULL;
 
     TRY(berth_cli_service(cli, &service));
-    TRY(berth_http_json(cli, &service, &request, &document));
-    berth_view_begin(&list, cli, HUBS);
-    TRY(berth_view_add(&list, json_member(document, "value")));
-    berth_view_end(&list, "hubs");
-    return OK;
+    return berth_manage_list(cli, &service, "/berth/v1/hubs", HUBS, "hubs");
+}
+
+err berth_hub_delete(struct cli *cli)
+{
+    const char *name = berth_cli_text(cli, "hub-name");
+    struct endpoint service;
+
+    TRY(berth_cli_service(cli, &service));
+    return berth_manage_delete(
+        cli, &service, berth_cli_printf(cli, "/berth/v1/hubs/%s", berth_http_escape(cli, name)),
+        berth_cli_printf(cli, "hub '%s'", name), berth_options_flag(&cli->options, "force"));
 }
 
 err berth_hub_device_list(struct cli *cli)

@@ -1,0 +1,74 @@
+/* cmd/berth/manage.c: pages, questions and patience for the nouns of management. */
+#include "cmd/berth/manage.h"
+
+#include <unistd.h>
+
+err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *path,
+                      const struct view_column *columns, const char *what)
+{
+    struct http_request request = { .method = "GET", .path = path, .what = what };
+    struct view_list list;
+
+    berth_view_begin(&list, cli, columns);
+    while (request.path != NULL) {
+        json *page = NULL;
+        struct span next;
+
+        TRY(berth_http_json(cli, to, &request, &page));
+        TRY(berth_view_add(&list, json_member(page, "value")));
+        next = json_text(json_member(page, "nextLink"));
+        request.path = span_is_absent(next) ? NULL : berth_cli_cstr(cli, next);
+    }
+    berth_view_end(&list, what);
+    return OK;
+}
+
+err berth_manage_send(struct cli *cli, const struct endpoint *to,
+                      const struct http_request *request, const struct view_column *columns)
+{
+    json *document = NULL;
+
+    TRY(berth_http_json(cli, to, request, &document));
+    return document != NULL ? berth_view_show(cli, columns, document) : OK;
+}
+
+static err confirm(struct cli *cli, const char *what)
+{
+    char answer[16] = "";
+
+    if (berth_options_flag(&cli->options, "yes") || !isatty(STDIN_FILENO)) {
+        return OK;
+    }
+    (void)fprintf(stderr, "Delete %s? [y/N] ", what);
+    if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y')) {
+        return OK;
+    }
+    return err_set(ERR_CLOSED, "%s stays", what);
+}
+
+err berth_manage_delete(struct cli *cli, const struct endpoint *to, const char *path,
+                        const char *what, bool is_forced)
+{
+    struct http_request request = {
+        .method = "DELETE",
+        .path = is_forced ? berth_cli_printf(cli, "%s?force=true", path) : path,
+        .what = what,
+    };
+    bool has_dots = false;
+    size_t mark = cli->arena.used;
+    struct http_reply reply;
+
+    TRY(confirm(cli, what));
+    do {
+        cli->arena.used = mark; /* of the request before */
+        TRY(berth_http_send(cli, to, &request, &reply));
+        if (reply.status == 202 && isatty(STDERR_FILENO)) {
+            (void)fputc('.', stderr);
+            has_dots = true;
+        }
+    } while (reply.status == 202);
+    if (has_dots) {
+        (void)fputc('\n', stderr);
+    }
+    return OK;
+}

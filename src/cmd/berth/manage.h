@@ -1,0 +1,20 @@
+/* cmd/berth/manage.h: what the nouns of management have in common (doc/wire/manage.md): lists in
+ * pages, deletions that may take several requests. */
+#ifndef CMD_BERTH_MANAGE_H
+#define CMD_BERTH_MANAGE_H
+
+#include "cmd/berth/http.h"
+#include "cmd/berth/view.h"
+
+/* All pages from `path` on. what: "certificates". */
+err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *path,
+                      const struct view_column *columns, const char *what);
+/* Sends, and shows the object that comes back. */
+err berth_manage_send(struct cli *cli, const struct endpoint *to,
+                      const struct http_request *request, const struct view_column *columns);
+/* Asks first when there is a terminal and no --yes, then sends DELETE until all is gone.
+ * ERR_CLOSED: the answer was no. what: "policy 'x'". */
+err berth_manage_delete(struct cli *cli, const struct endpoint *to, const char *path,
+                        const char *what, bool is_forced);
+
+#endif
