@@ -105,7 +105,9 @@ static err read_links(struct decision_query *q, struct store_tx *tx, struct link
                       size_t *ret_n)
 {
     struct linked_hub prefix = { .id_scope = q->id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
+    struct store_scan scan = {
+        .prefix = &prefix, .n_prefix = 1, .without_secrets = true, .limit = LIMIT_LINKED_HUBS
+    };
 
     return store_scan(tx, &KIND_LINKED_HUB, &scan, q->env->arena, ret_links, ret_n);
 }

@@ -41,7 +41,9 @@ static err read_registration(struct reading_work *w, struct store_tx *tx)
 static err read_links(struct reading_work *w, struct store_tx *tx)
 {
     struct linked_hub prefix = { .id_scope = w->reading->id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
+    struct store_scan scan = {
+        .prefix = &prefix, .n_prefix = 1, .without_secrets = true, .limit = LIMIT_LINKED_HUBS
+    };
 
     return store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &w->reading->links,
                       &w->reading->n_links);
