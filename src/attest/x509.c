@@ -1,15 +1,9 @@
 /* attest/x509.c: proof by a client certificate. TLS has proven possession of the leaf's key; here
  * is judged whether the leaf belongs to an enrollment: it is one of the certificates enrolled, or
- * leads to one of the CA certificates enrolled. Path building and checking are OpenSSL's
- * (crypto/x509.h); what a failed path means for the search is decided here.
- *
- * A path that fails is a match only if it is genuine, that is, every signature up to the anchor
- * verifies. OpenSSL looks at purpose, lengths and the anchor's dates before signatures, so a
- * failure of those alone says nothing about where the leaf comes from. */
+ * leads to one of the CA certificates enrolled (attest/path.h). */
 #include "attest/method.h"
 
-#include <assert.h>
-
+#include "attest/path.h"
 #include "model/limits.h"
 
 static struct verdict refuse(enum reason reason)
@@ -47,151 +41,6 @@ err attest_x509_precheck(const struct env *env, const struct claim *claim,
     return OK;
 }
 
-static enum reason reason_of_path(enum crypto_path path)
-{
-    switch (path) {
-    case CRYPTO_PATH_OK:
-        return REASON_GRANTED;
-    case CRYPTO_PATH_NONE:
-        return REASON_ISSUER_UNKNOWN;
-    case CRYPTO_PATH_BAD_SIGNATURE:
-        return REASON_CERTIFICATE_BAD_SIGNATURE;
-    case CRYPTO_PATH_LEAF_EXPIRED:
-        return REASON_CERTIFICATE_EXPIRED;
-    case CRYPTO_PATH_LEAF_NOT_YET_VALID:
-        return REASON_CERTIFICATE_NOT_YET_VALID;
-    case CRYPTO_PATH_ISSUER_EXPIRED:
-        return REASON_ISSUER_EXPIRED;
-    case CRYPTO_PATH_WRONG_PURPOSE:
-        return REASON_CERTIFICATE_WRONG_PURPOSE;
-    case CRYPTO_PATH_TOO_LONG:
-        return REASON_PATH_TOO_LONG;
-    case CRYPTO_PATH_INVALID:
-        break;
-    }
-    return REASON_PATH_INVALID;
-}
-
-static enum crypto_path check_path(const struct env *env, const struct claim *claim,
-                                   const struct crypto_cert *anchor,
-                                   const struct attest_trust *trust, const char **ret_why)
-{
-    struct crypto_path_query q = {
-        .leaf = claim->chain[0],
-        .anchor = anchor,
-        .intermediates = trust->intermediates,
-        .n_intermediates = trust->n_intermediates,
-        .now_ms = env->now_ms,
-        .max_depth = LIMIT_PATH_DEPTH,
-    };
-
-    return crypto_x509_check_path(env->crypto, &q, ret_why);
-}
-
-static bool has_issued(const struct env *env, const struct crypto_cert *issuer,
-                       const struct crypto_cert *cert)
-{
-    return crypto_x509_may_have_issued(issuer, cert) &&
-           crypto_x509_is_signed_by(env->crypto, cert, issuer);
-}
-
-/* Marks whatever of the trust a line of signatures joins to `from`: upward who issued it, downward
- * what it issued. */
-static void mark_line(const struct env *env, const struct crypto_cert *from, bool is_upward,
-                      const struct attest_trust *trust, bool ret_is[LIMIT_TRUST_CERTIFICATES])
-{
-    const struct crypto_cert *reached[1 + LIMIT_TRUST_CERTIFICATES] = { from };
-    size_t n = 1;
-
-    assert(trust->n_intermediates <= LIMIT_TRUST_CERTIFICATES);
-    for (size_t at = 0; at < n; at++) {
-        for (size_t i = 0; i < trust->n_intermediates; i++) {
-            const struct crypto_cert *next = trust->intermediates[i];
-
-            if (!ret_is[i] &&
-                has_issued(env, is_upward ? next : reached[at], is_upward ? reached[at] : next)) {
-                ret_is[i] = true;
-                reached[n++] = next;
-            }
-        }
-    }
-}
-
-/* Does an unbroken line of signatures lead from the leaf to the anchor? *ret_line: the certificates
- * on such lines alone. */
-static bool is_genuine(const struct env *env, const struct claim *claim,
-                       const struct crypto_cert *anchor, const struct attest_trust *trust,
-                       struct crypto_cert *ret_line[LIMIT_TRUST_CERTIFICATES], size_t *ret_n)
-{
-    bool is_above_leaf[LIMIT_TRUST_CERTIFICATES] = { false };
-    bool is_below_anchor[LIMIT_TRUST_CERTIFICATES] = { false };
-    size_t n = 0;
-
-    mark_line(env, claim->chain[0], true, trust, is_above_leaf);
-    mark_line(env, anchor, false, trust, is_below_anchor);
-    for (size_t i = 0; i < trust->n_intermediates; i++) {
-        if (is_above_leaf[i] && is_below_anchor[i]) {
-            ret_line[n++] = trust->intermediates[i];
-        }
-    }
-    *ret_n = n;
-    return n > 0 || has_issued(env, anchor, claim->chain[0]);
-}
-
-/* Judges by one anchor. Sets all but the identity. OpenSSL follows one issuer a step and does not
- * come back, so what leads elsewhere (a cross-certified issuer, a forgery of its names) may keep it
- * from a path that is there; a failure counts only if it stays without these. */
-static void judge_by_anchor(const struct env *env, const struct claim *claim,
-                            const struct attest_anchor *anchor, const struct attest_trust *trust,
-                            struct attest_judgement *ret)
-{
-    struct crypto_cert *line[LIMIT_TRUST_CERTIFICATES];
-    struct attest_trust genuine = { .intermediates = line };
-    const char *why = NULL;
-    enum crypto_path path = check_path(env, claim, anchor->cert, trust, &why);
-    bool is_match = path == CRYPTO_PATH_OK;
-
-    if (!is_match) {
-        is_match = is_genuine(env, claim, anchor->cert, trust, line, &genuine.n_intermediates);
-        if (is_match) {
-            path = check_path(env, claim, anchor->cert, &genuine, &why);
-        } else if (path != CRYPTO_PATH_NONE) {
-            path = CRYPTO_PATH_BAD_SIGNATURE;
-        }
-    }
-    *ret = (struct attest_judgement){
-        .verdict = path == CRYPTO_PATH_OK && !anchor->usable ? VERDICT(CA_NOT_VERIFIED)
-                                                             : refuse(reason_of_path(path)),
-        .is_match = is_match,
-        .anchor = anchor,
-        .why = path == CRYPTO_PATH_OK ? NULL : why,
-    };
-}
-
-/* Granted, then a match, then a forgery, then nothing at all. */
-static int rank(const struct attest_judgement *j)
-{
-    if (j->is_match) {
-        return verdict_is_granted(j->verdict) ? 3 : 2;
-    }
-    return j->verdict.reason == REASON_CERTIFICATE_BAD_SIGNATURE ? 1 : 0;
-}
-
-/* The best of the anchors decides. */
-static void judge_by_anchors(const struct env *env, const struct claim *claim,
-                             const struct attest_trust *trust, struct attest_judgement *ret)
-{
-    *ret = (struct attest_judgement){ .verdict = VERDICT(ISSUER_UNKNOWN) };
-    for (size_t i = 0; i < trust->n_anchors && rank(ret) < 3; i++) {
-        struct attest_judgement j;
-
-        judge_by_anchor(env, claim, &trust->anchors[i], trust, &j);
-        if (i == 0 || rank(&j) > rank(ret)) {
-            *ret = j;
-        }
-    }
-}
-
 static err is_enrolled_leaf(const struct env *env, const uint8_t leaf_sha256[CRYPTO_SHA256_LEN],
                             struct span enrolled_der, bool *ret_is)
 {
@@ -210,20 +59,21 @@ static err is_enrolled_leaf(const struct env *env, const uint8_t leaf_sha256[CRY
 static err judge_enrolled_leaf(const struct env *env, const struct claim *claim,
                                const struct enrollment *enrollment, struct attest_judgement *ret)
 {
-    const uint8_t *leaf = ret->identity.evidence_sha256_;
+    const struct attest_leaf leaf = { .cert = claim->chain[0] };
+    const uint8_t *sha256 = ret->identity.evidence_sha256_;
     bool is_primary, is_secondary = false;
     enum crypto_path path;
 
-    TRY(is_enrolled_leaf(env, leaf, enrollment->x509_primary, &is_primary));
+    TRY(is_enrolled_leaf(env, sha256, enrollment->x509_primary, &is_primary));
     if (!is_primary) {
-        TRY(is_enrolled_leaf(env, leaf, enrollment->x509_secondary, &is_secondary));
+        TRY(is_enrolled_leaf(env, sha256, enrollment->x509_secondary, &is_secondary));
     }
     if (!is_primary && !is_secondary) {
         ret->verdict = VERDICT(CERTIFICATE_MISMATCH);
         return OK;
     }
-    path = check_path(env, claim, claim->chain[0], &(struct attest_trust){ 0 }, &ret->why);
-    ret->verdict = refuse(reason_of_path(path));
+    path = attest_path_check(env, &leaf, leaf.cert, &(struct attest_trust){ 0 }, &ret->why);
+    ret->verdict = refuse(attest_path_reason(path));
     return OK;
 }
 
@@ -231,6 +81,7 @@ err attest_x509_judge(const struct env *env, const struct claim *claim,
                       const struct enrollment *enrollment, const struct attest_trust *trust,
                       struct attest_judgement *ret)
 {
+    struct attest_leaf leaf = { .purpose = CRYPTO_PURPOSE_CLIENT };
     uint8_t leaf_sha256[CRYPTO_SHA256_LEN];
 
     *ret = (struct attest_judgement){ .verdict = VERDICT(CLIENT_CERTIFICATE_MISSING),
@@ -238,12 +89,13 @@ err attest_x509_judge(const struct env *env, const struct claim *claim,
     if (claim->n_chain == 0) {
         return OK;
     }
-    TRY(crypto_x509_sha256(claim->chain[0], leaf_sha256));
+    leaf.cert = claim->chain[0];
+    TRY(crypto_x509_sha256(leaf.cert, leaf_sha256));
     if (enrollment->x509_source == X509_SOURCE_CLIENT) {
         memcpy(ret->identity.evidence_sha256_, leaf_sha256, sizeof leaf_sha256);
         TRY(judge_enrolled_leaf(env, claim, enrollment, ret));
     } else {
-        judge_by_anchors(env, claim, trust, ret);
+        attest_path_judge(env, &leaf, trust, ret);
         memcpy(ret->identity.evidence_sha256_, leaf_sha256, sizeof leaf_sha256);
     }
     ret->identity.has_evidence_ = true;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -292,6 +293,33 @@ bool crypto_x509_is_signed_by(struct crypto *c, const struct crypto_cert *cert,
     return is_signed;
 }
 
+AUTO_DEFINE(bn, BIGNUM *, BN_free)
+
+static bool is_number(const EVP_PKEY *key, const char *name, struct span value)
+{
+    AUTO(bn) BIGNUM *has = NULL;
+    AUTO(bn) BIGNUM *wanted = NULL;
+
+    if (value.len > INT_MAX || EVP_PKEY_get_bn_param(key, name, &has) != 1) {
+        return false;
+    }
+    wanted = BN_bin2bn(value.data, (int)value.len, NULL);
+    return wanted != NULL && BN_cmp(has, wanted) == 0;
+}
+
+bool crypto_x509_has_rsa_key(const struct crypto_cert *cert, struct span modulus, uint32_t exponent)
+{
+    const uint8_t e[] = { (uint8_t)(exponent >> 24), (uint8_t)(exponent >> 16),
+                          (uint8_t)(exponent >> 8), (uint8_t)exponent };
+    const EVP_PKEY *key = X509_get0_pubkey(native_of(cert));
+    bool is_same = key != NULL && EVP_PKEY_is_a(key, "RSA") &&
+                   is_number(key, OSSL_PKEY_PARAM_RSA_N, modulus) &&
+                   is_number(key, OSSL_PKEY_PARAM_RSA_E, span_of(e, sizeof(e)));
+
+    ERR_clear_error();
+    return is_same;
+}
+
 static bool time_ms(const ASN1_TIME *t, int64_t *ret_ms)
 {
     struct tm civil;
@@ -343,8 +371,9 @@ static STACK_OF(X509) * stack_of(struct crypto_cert *const *certs, size_t n)
 static bool configure(X509_STORE_CTX *path, const struct crypto_path_query *q)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(path);
+    int purpose = q->purpose == CRYPTO_PURPOSE_CLIENT ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_ANY;
 
-    if (X509_STORE_CTX_set_purpose(path, X509_PURPOSE_SSL_CLIENT) != 1 ||
+    if (X509_STORE_CTX_set_purpose(path, purpose) != 1 ||
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST) !=
             1) {
         return false;
@@ -399,6 +428,54 @@ static enum crypto_path verify(X509_STORE_CTX *path, const char **ret_why)
     return outcome_of(error, X509_STORE_CTX_get_error_depth(path));
 }
 
+/* tcg-kp-EKCertificate, DER of the OID 2.23.133.8.1. */
+static const uint8_t ek_usage[] = { 0x67, 0x81, 0x05, 0x08, 0x01 };
+
+static bool has_ek_usage(X509 *cert)
+{
+    EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
+    bool is_found = false;
+
+    for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
+        const ASN1_OBJECT *o = sk_ASN1_OBJECT_value(usages, i);
+
+        is_found =
+            is_found || OBJ_obj2nid(o) == NID_anyExtendedKeyUsage ||
+            span_eq(span_of(OBJ_get0_data(o), OBJ_length(o)), span_of(ek_usage, sizeof(ek_usage)));
+    }
+    EXTENDED_KEY_USAGE_free(usages);
+    return is_found;
+}
+
+/* NULL: it may be. OpenSSL knows no purpose of this name. */
+static const char *wrong_for_endorsement_key(X509 *cert)
+{
+    uint32_t flags = X509_get_extension_flags(cert);
+
+    if ((flags & EXFLAG_CA) != 0) {
+        return "an endorsement key's certificate must not be a CA's";
+    }
+    if ((flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(cert) & KU_KEY_ENCIPHERMENT) == 0) {
+        return "its key usage lacks keyEncipherment";
+    }
+    return (flags & EXFLAG_XKUSAGE) == 0 || has_ek_usage(cert)
+               ? NULL
+               : "its extended key usage lacks tcg-kp-EKCertificate (2.23.133.8.1)";
+}
+
+static enum crypto_path check_purpose(const struct crypto_path_query *q, const char **ret_why)
+{
+    const char *wrong = q->purpose == CRYPTO_PURPOSE_ENDORSEMENT_KEY
+                            ? wrong_for_endorsement_key(native_of(q->leaf))
+                            : NULL;
+
+    if (wrong == NULL) {
+        return CRYPTO_PATH_OK;
+    }
+    *ret_why = wrong;
+    return CRYPTO_PATH_WRONG_PURPOSE;
+}
+
 enum crypto_path crypto_x509_check_path(struct crypto *c, const struct crypto_path_query *q,
                                         const char **ret_why)
 {
@@ -418,6 +495,9 @@ enum crypto_path crypto_x509_check_path(struct crypto *c, const struct crypto_pa
             outcome = verify(c->path, &why);
         }
         X509_STORE_CTX_cleanup(c->path);
+    }
+    if (outcome == CRYPTO_PATH_OK) {
+        outcome = check_purpose(q, &why);
     }
     if (ret_why != NULL) {
         *ret_why = why;

@@ -51,6 +51,10 @@ bool crypto_x509_may_have_issued(const struct crypto_cert *issuer, const struct 
 bool crypto_x509_is_signed_by(struct crypto *c, const struct crypto_cert *cert,
                               const struct crypto_cert *issuer);
 
+/* Is the certificate's public key this RSA key? The modulus is big-endian. */
+bool crypto_x509_has_rsa_key(const struct crypto_cert *cert, struct span modulus,
+                             uint32_t exponent);
+
 struct crypto_x509_info {
     int64_t not_before_ms, not_after_ms;
     int version; /* 3 for v3 */
@@ -67,13 +71,23 @@ enum crypto_path {
     CRYPTO_PATH_LEAF_EXPIRED,
     CRYPTO_PATH_LEAF_NOT_YET_VALID,
     CRYPTO_PATH_ISSUER_EXPIRED, /* or not yet valid: an intermediate or the anchor */
-    CRYPTO_PATH_WRONG_PURPOSE,  /* leaf not for clientAuth, or an issuer that may not issue */
+    CRYPTO_PATH_WRONG_PURPOSE,  /* leaf not for this, or an issuer that may not issue */
     CRYPTO_PATH_TOO_LONG,
     CRYPTO_PATH_INVALID, /* anything else; *ret_why has OpenSSL's words */
 };
 
+/* What the leaf must be for. */
+enum crypto_purpose {
+    CRYPTO_PURPOSE_CLIENT, /* TLS client authentication, down the whole path */
+    /* A TPM's endorsement key (TCG EK Credential Profile 2.x, 3.2 and 3.5): no CA; key usage, if
+     * there is one, has keyEncipherment; extended key usage, if there is one, tcg-kp-EKCertificate
+     * or any. The profile lets both be missing, and asks nothing of a CA but to be one. */
+    CRYPTO_PURPOSE_ENDORSEMENT_KEY,
+};
+
 struct crypto_path_query {
     const struct crypto_cert *leaf;
+    enum crypto_purpose purpose;
     const struct crypto_cert *anchor; /* trusted as it is, self-signed or not (partial chain) */
     struct crypto_cert *const *intermediates; /* untrusted help, any order; may hold the anchor */
     size_t n_intermediates;
@@ -81,8 +95,8 @@ struct crypto_path_query {
     int max_depth; /* certificates between leaf and anchor */
 };
 
-/* Builds and checks one path with X509_verify_cert, purpose sslclient. *ret_why: OpenSSL's static
- * words. */
+/* Builds and checks one path with X509_verify_cert. *ret_why: OpenSSL's static words, or ours on
+ * the purpose. */
 enum crypto_path crypto_x509_check_path(struct crypto *c, const struct crypto_path_query *q,
                                         const char **ret_why);
 
