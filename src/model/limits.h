@@ -119,6 +119,7 @@ enum {
     LIMIT_SYMMETRIC_KEY = 64,                /* … and of one that is made */
     LIMIT_SAS_SKEW_MS = 5 * 60 * 1000,       /* clocks may differ by */
     LIMIT_TPM_CHALLENGE_MS = 10 * 60 * 1000, /* a TPM may take its time; after use, for polls */
+    LIMIT_TPM_CHALLENGES_PRUNED = 8,         /* old challenges dropped when one is put */
     LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
     LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
     LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */

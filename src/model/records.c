@@ -195,13 +195,14 @@ const struct kind KIND_REGISTRATION = {
 
 static const struct field challenge_fields[] = {
     TEXT(challenge, id_scope), TEXT(challenge, registration_key), BLOB(challenge, evidence_sha256),
-    SECRET(challenge, key),    INT(challenge, issued_ms),         INT(challenge, used_ms),
+    ENUM(challenge, state),    SECRET(challenge, key),            INT(challenge, issued_ms),
+    INT(challenge, used_ms),
 };
 static const struct kind_index challenge_indexes[] = {
-    { "challenge_by_issued", { 4 }, 1 }, /* issued_ms */
+    { "challenge_by_issued", { 5 }, 1 }, /* issued_ms */
 };
 const struct kind KIND_CHALLENGE = {
-    KIND(challenge, challenge, 3),
+    KIND(challenge, challenge, 4),
     INDEXES(challenge),
 };
 

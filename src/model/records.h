@@ -225,14 +225,18 @@ extern const struct kind KIND_REGISTRATION;
 enum { REGISTRATION_BY_ENROLLMENT = 1 }; /* id_scope, enrollment_kind, enrollment */
 
 /* A key that was wrapped for one TPM: who can sign with it holds that TPM (reference
- * dps-device-api.md 6.5). Kept until it is used and for LIMIT_TPM_CHALLENGE_MS after. */
+ * dps-device-api.md 6.5). Open until it registers, then used: of each pair of keys there is at most
+ * one of either, so that asking for a new one does not disturb who still polls by the old. */
+enum challenge_state { CHALLENGE_OPEN = 1, CHALLENGE_USED };
+
 struct challenge {
     struct span id_scope;         /* key */
     struct span registration_key; /* key: folded */
     struct span evidence_sha256;  /* key: of EK and SRK */
+    enum challenge_state state;   /* key */
     struct span key;              /* SECRET: 32 bytes */
-    int64_t issued_ms;
-    int64_t used_ms; /* of the registration it was used for; 0: not yet */
+    int64_t issued_ms;            /* when it was wrapped last */
+    int64_t used_ms;              /* of the registration it was used for; 0: not yet */
 };
 extern const struct kind KIND_CHALLENGE;
 enum { CHALLENGE_BY_ISSUED = 1 }; /* issued_ms */
