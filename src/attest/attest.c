@@ -7,7 +7,7 @@
 
 static const attest_method_fn methods[] = {
     [ATTESTATION_NONE] = NULL,
-    [ATTESTATION_TPM] = NULL,
+    [ATTESTATION_TPM] = attest_tpm_judge,
     [ATTESTATION_X509] = attest_x509_judge,
     [ATTESTATION_SYMMETRIC_KEY] = attest_symkey_judge,
 };

@@ -358,17 +358,23 @@ static void by_enrolled_leaf(void **state)
 
 static void other_kinds_of_proof(void **state)
 {
-    static const enum attestation_type types[] = { ATTESTATION_NONE, ATTESTATION_TPM };
+    static const struct {
+        enum attestation_type type;
+        enum reason expected;
+    } cases[] = {
+        { ATTESTATION_NONE, REASON_ATTESTATION_MISMATCH },
+        { ATTESTATION_TPM, REASON_TPM_EVIDENCE_MISSING },
+    };
     struct env env = test_env();
     struct claim claim = claim_of("dev-1", &certs[LEAF], 1);
 
     (void)state;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct enrollment e = { .attestation = types[i] };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct enrollment e = { .kind = ENROLLMENT_INDIVIDUAL, .attestation = cases[i].type };
         struct attest_judgement j;
 
         assert_true(err_is_ok(attest_judge(&env, &claim, &e, &(struct attest_trust){ 0 }, &j)));
-        assert_int_equal(j.verdict.reason, REASON_ATTESTATION_MISMATCH);
+        assert_int_equal(j.verdict.reason, cases[i].expected);
         assert_true(j.is_match);
     }
 }

@@ -35,8 +35,8 @@ static bool is_for_registration(const struct claim *claim, struct span resource)
            span_eq_nocase(span_from(resource, id_at), claim->registration_id);
 }
 
-static err read_token(const struct env *env, const struct claim *claim, struct sas_token *ret_token,
-                      struct verdict *ret_verdict)
+err attest_symkey_read_token(const struct env *env, const struct claim *claim,
+                             struct sas_token *ret_token, struct verdict *ret_verdict)
 {
     err e;
 
@@ -67,7 +67,7 @@ err attest_symkey_precheck(const struct env *env, const struct claim *claim,
 {
     size_t mark = env->arena->used;
     struct sas_token token;
-    err e = read_token(env, claim, &token, ret_verdict);
+    err e = attest_symkey_read_token(env, claim, &token, ret_verdict);
 
     env->arena->used = mark;
     return e;
@@ -131,7 +131,7 @@ static err judge(const struct env *env, const struct claim *claim, const struct 
     struct verdict verdict;
     size_t slot = 0;
 
-    TRY(read_token(env, claim, &token, &verdict));
+    TRY(attest_symkey_read_token(env, claim, &token, &verdict));
     if (!verdict_is_granted(verdict)) {
         ret->verdict = verdict;
         ret->is_match = e->kind == ENROLLMENT_INDIVIDUAL;

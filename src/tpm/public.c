@@ -72,6 +72,10 @@ static const char *wrong_for_role(const TPMT_PUBLIC *p, enum tpm_role role)
     UINT32 exponent = p->parameters.rsaDetail.exponent;
 
     if (role == TPM_ROLE_STORAGE) {
+        /* Devices activate and import below it by its password, which is empty. */
+        if ((p->objectAttributes & TPMA_OBJECT_USERWITHAUTH) == 0) {
+            return "its attributes lack userWithAuth";
+        }
         return exponent == 0 || exponent == 65537 ? NULL : "its exponent is not 65537";
     }
     if (exponent != 0) {
