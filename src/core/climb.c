@@ -9,13 +9,15 @@
 
 #include "crypto/cert_cache.h"
 
-void core_climb_start(struct core_climb *c)
+void core_climb_start(struct core_climb *c, struct crypto_cert *const *chain, size_t n_chain)
 {
-    assert(c->claim->n_chain <= LIMIT_CHAIN_CERTIFICATES);
-    for (size_t i = 0; i < c->claim->n_chain; i++) {
-        c->certs[i] = c->claim->chain[i];
+    assert(n_chain <= LIMIT_CHAIN_CERTIFICATES);
+    c->chain = chain;
+    c->n_chain = n_chain;
+    for (size_t i = 0; i < n_chain; i++) {
+        c->certs[i] = chain[i];
     }
-    c->n_certs = c->claim->n_chain;
+    c->n_certs = n_chain;
     c->level_of[0] = 1;
     c->level = 1;
 }
@@ -220,8 +222,8 @@ static err look_for_issuers(struct core_climb *c, const struct crypto_cert *cert
     for (size_t i = 0; i < n && !is_full(c); i++) {
         TRY(look_at_stored(c, cert, &rows[i], is_judging));
     }
-    for (size_t i = 1; i < c->claim->n_chain; i++) {
-        if (c->level_of[i] == 0 && crypto_x509_may_have_issued(c->claim->chain[i], cert)) {
+    for (size_t i = 1; i < c->n_chain; i++) {
+        if (c->level_of[i] == 0 && crypto_x509_may_have_issued(c->chain[i], cert)) {
             c->level_of[i] = c->level + 1;
         }
     }

@@ -17,8 +17,11 @@ struct core_climb {
     const struct env *env;
     struct store_tx *tx;
     const struct claim *claim;
-    struct span id_scope;
-    struct core_found *found; /* where what was considered is noted */
+    struct span id_scope, registration_key; /* folded */
+    enum attestation_type attestation;      /* of the groups that may decide */
+    struct core_found *found;               /* where what was considered is noted */
+    struct crypto_cert *const *chain;       /* what was sent: the leaf, then help in any order */
+    size_t n_chain;
 
     /* Everything climbed over: the leaf, then what was sent, then what is stored; each once. */
     struct crypto_cert *certs[LIMIT_TRUST_CERTIFICATES];
@@ -35,8 +38,8 @@ struct core_climb {
     size_t n_kept;
 };
 
-/* At the leaf. */
-void core_climb_start(struct core_climb *c);
+/* At the leaf of the chain; without one there is nothing to climb. */
+void core_climb_start(struct core_climb *c, struct crypto_cert *const *chain, size_t n_chain);
 /* Is there a certificate whose issuers have not been looked for? */
 bool core_climb_may_rise(struct core_climb *c);
 /* One level up: finds its certificates and candidates. */

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#include "core/challenge.h"
 #include "core/decision.h"
 #include "core/instance.h"
 #include "core/reading.h"
@@ -27,6 +28,8 @@ struct registering {
     const struct core_reading *reading;
     struct fresh_names names;
     struct span evidence_sha256;
+    uint8_t hub_key[ATTEST_TPM_KEY_LEN]; /* of a TPM: the hub's, and the same wrapped */
+    struct span authentication_key;
     size_t arena_mark; /* what lies behind belongs to one run of the transaction */
     struct decision decision;
     /* Results. */
@@ -46,13 +49,13 @@ static err describe(const struct env *env, const struct claim *claim,
                     const struct core_reading *reading, struct decision *ret_decision)
 {
     core_decision_begin(env, claim, reading->id_scope, reading->registration_key, ret_decision);
-    TRY(core_decision_certificates(env, claim->chain, claim->n_chain, ret_decision));
+    TRY(core_decision_presented(env, claim, ret_decision));
     return core_decision_found(env, &reading->found, ret_decision);
 }
 
 /* operation ID "5.<16 hex>.<guid>", ETag base64 of a quoted GUID (reference dps-device-api.md 2.3),
  * thumbprint upper-case hex. */
-static err make_names(const struct env *env, struct span evidence_sha256, struct fresh_names *ret)
+static err make_names(const struct env *env, struct span leaf_sha256, struct fresh_names *ret)
 {
     uint8_t random[8 + 2 * GUID_BYTES];
     uint8_t quoted[GUID_TEXT_LEN + 2];
@@ -73,12 +76,12 @@ static err make_names(const struct env *env, struct span evidence_sha256, struct
     base64_encode(buf_span(&etag), &out);
     TRY(arena_buf_end(env->arena, &out, &ret->etag));
 
-    if (span_is_absent(evidence_sha256)) {
+    if (span_is_absent(leaf_sha256)) {
         ret->thumbprint = SPAN_NONE;
         return OK;
     }
     out = arena_buf(env->arena);
-    hex_encode_upper(evidence_sha256, &out);
+    hex_encode_upper(leaf_sha256, &out);
     return arena_buf_end(env->arena, &out, &ret->thumbprint);
 }
 
@@ -103,36 +106,36 @@ static struct registration renewed(const struct registering *g, const struct reg
     };
 }
 
+static err is_linked(const struct registering *g, struct store_tx *tx, struct span hub,
+                     bool *ret_is)
+{
+    struct linked_hub link = { .id_scope = g->reading->id_scope, .host_name = hub };
+
+    return store_find(tx, &KIND_LINKED_HUB, &link, g->env->arena, &link, ret_is);
+}
+
 static err place_device(struct registering *g, struct store_tx *tx, const struct registration *r,
-                        bool stays, enum reason *ret_reason)
+                        enum reason *ret_reason)
 {
     const struct identity *id = &g->reading->found.identity;
     const struct enrollment *e = attest_identity_enrollment(id);
+    bool is_tpm = e->attestation == ATTESTATION_TPM;
+    struct span hub_key = span_of(g->hub_key, sizeof g->hub_key);
     struct placement p = {
         .hub = r->assigned_hub,
         .device_id = r->device_id,
-        .auth =
-            e->attestation == ATTESTATION_SYMMETRIC_KEY ? DEVICE_AUTH_SAS : DEVICE_AUTH_SELF_SIGNED,
+        .auth = e->attestation == ATTESTATION_X509 ? DEVICE_AUTH_SELF_SIGNED : DEVICE_AUTH_SAS,
         .primary_thumbprint = g->names.thumbprint,
         .secondary_thumbprint = g->names.thumbprint,
-        .primary_key = attest_identity_key(id, SLOT_PRIMARY),
-        .secondary_key = attest_identity_key(id, SLOT_SECONDARY),
+        .primary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_PRIMARY),
+        .secondary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_SECONDARY),
         .iot_edge = e->iot_edge,
         .initial_twin = e->initial_twin,
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
         .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
     };
-    struct linked_hub link = { .id_scope = r->id_scope, .host_name = r->assigned_hub };
-    bool is_linked;
-    err result;
+    err result = g->place(g->env, tx, &p, &g->is_rekeyed);
 
-    /* A hub that is linked no longer may be anybody's: a device that stays there is left alone. */
-    TRY(store_find(tx, &KIND_LINKED_HUB, &link, g->env->arena, &link, &is_linked));
-    if (!is_linked) {
-        *ret_reason = stays ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
-        return OK;
-    }
-    result = g->place(g->env, tx, &p, &g->is_rekeyed);
     /* A link or a record may outlive the hub. */
     if (err_is(result, ERR_NOT_FOUND)) {
         *ret_reason = REASON_HUB_NOT_FOUND;
@@ -146,9 +149,27 @@ static void fail(struct registration *r, enum reason reason)
 {
     r->status = REGISTRATION_FAILED;
     r->substatus = SUBSTATUS_NONE;
-    r->assigned_hub = r->device_id = SPAN_NONE;
+    r->assigned_hub = r->device_id = r->authentication_key = SPAN_NONE;
     r->error_code = reason_info(reason)->error_code;
     r->error_message = span_str(reason_info(reason)->message);
+}
+
+/* A hub that is linked no longer may be anybody's: a device that `stays` there (else NULL) is left
+ * alone, with the credential it has. */
+static err place_or_leave(struct registering *g, struct store_tx *tx,
+                          const struct registration *stays, struct registration *r,
+                          enum reason *ret_reason)
+{
+    bool is_there;
+
+    TRY(is_linked(g, tx, r->assigned_hub, &is_there));
+    if (is_there) {
+        r->authentication_key = g->authentication_key;
+        return place_device(g, tx, r, ret_reason);
+    }
+    *ret_reason = stays != NULL ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
+    r->authentication_key = stays != NULL ? stays->authentication_key : SPAN_NONE;
+    return OK;
 }
 
 /* Gives the device its hub. A hub it has already keeps it, under the device ID it has there; moved
@@ -170,7 +191,7 @@ static err assign(struct registering *g, struct store_tx *tx, const struct regis
         if (was_assigned) {
             r->substatus = is_same ? was->substatus : SUBSTATUS_DEVICE_DATA_RESET;
         }
-        TRY(place_device(g, tx, r, is_same, &reason));
+        TRY(place_or_leave(g, tx, is_same ? was : NULL, r, &reason));
     }
     if (reason != REASON_GRANTED) {
         fail(r, reason);
@@ -201,6 +222,25 @@ static err is_outdated(const struct registering *g, struct store_tx *tx, bool *r
     return OK;
 }
 
+static struct core_challenge_key challenge_key(const struct core_reading *r)
+{
+    return (struct core_challenge_key){ r->id_scope, r->registration_key,
+                                        span_of(r->found.tpm_sha256, CRYPTO_SHA256_LEN) };
+}
+
+/* A TPM's challenge registers once. *ret_used false: it did already; true for any other evidence.
+ */
+static err use_challenge(struct registering *g, struct store_tx *tx, bool *ret_used)
+{
+    struct core_challenge_key key = challenge_key(g->reading);
+
+    if (g->reading->found.enrollment.attestation != ATTESTATION_TPM) {
+        *ret_used = true;
+        return OK;
+    }
+    return core_challenge_use(g->env, tx, &key, g->reading->found.challenges->open.key, ret_used);
+}
+
 static err commit(struct store_tx *tx, void *arg)
 {
     struct registering *g = arg;
@@ -208,7 +248,7 @@ static err commit(struct store_tx *tx, void *arg)
     struct registration was = { .id_scope = g->reading->id_scope,
                                 .key = g->reading->registration_key };
     struct registration r;
-    bool existed, is_live;
+    bool existed, is_live, is_ours;
 
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
@@ -219,7 +259,11 @@ static err commit(struct store_tx *tx, void *arg)
     }
     TRY(core_instance_is_live(g->env, tx, g->reading->id_scope, &is_live));
     TRY(store_find(tx, &KIND_REGISTRATION, &was, g->env->arena, &was, &existed));
-    if (!is_live || is_overtaken(g, &was, existed)) {
+    is_ours = is_live && !is_overtaken(g, &was, existed);
+    if (is_ours) {
+        TRY(use_challenge(g, tx, &is_ours));
+    }
+    if (!is_ours) {
         g->verdict = is_live ? VERDICT(REGISTRATION_CONFLICT) : VERDICT(SCOPE_UNKNOWN);
         d.reason = g->verdict.reason;
         return store_decision_put(tx, &d);
@@ -238,8 +282,7 @@ static err commit(struct store_tx *tx, void *arg)
     return store_decision_put(tx, &d);
 }
 
-/* SHA-256 of the leaf that proved genuine, for an identity or for a disabled enrollment's record.
- */
+/* What proved genuine, for an identity or for a disabled enrollment's record. */
 static err genuine_evidence(const struct env *env, const struct claim *claim,
                             const struct core_found *found, struct span *ret_sha256)
 {
@@ -250,7 +293,9 @@ static err genuine_evidence(const struct env *env, const struct claim *claim,
         return OK;
     }
     *ret_sha256 = SPAN_NONE;
-    if (claim->n_chain > 0 && found->enrollment.attestation == ATTESTATION_X509) {
+    if (found->enrollment.attestation == ATTESTATION_TPM) {
+        *ret_sha256 = span_of(found->tpm_sha256, sizeof found->tpm_sha256);
+    } else if (claim->n_chain > 0 && found->enrollment.attestation == ATTESTATION_X509) {
         digest = arena_alloc(env->arena, CRYPTO_SHA256_LEN);
         if (digest == NULL) {
             return ERR(NOMEM);
@@ -261,6 +306,18 @@ static err genuine_evidence(const struct env *env, const struct claim *claim,
     return OK;
 }
 
+/* The key that a TPM will use on the hub: fresh for each registration. */
+static err make_hub_key(struct registering *g)
+{
+    const struct core_found *found = &g->reading->found;
+
+    if (!verdict_is_granted(found->verdict) || found->enrollment.attestation != ATTESTATION_TPM) {
+        return OK;
+    }
+    g->env->random(g->hub_key, sizeof g->hub_key);
+    return attest_tpm_wrap(g->env, g->claim, g->hub_key, &g->authentication_key);
+}
+
 err core_refuse(const struct env *env, const struct claim *claim, struct verdict verdict)
 {
     struct core_reading names;
@@ -268,22 +325,32 @@ err core_refuse(const struct env *env, const struct claim *claim, struct verdict
 
     TRY(core_reading_names(env, claim, &names));
     core_decision_begin(env, claim, names.id_scope, names.registration_key, &d);
-    TRY(core_decision_certificates(env, claim->chain, claim->n_chain, &d));
+    TRY(core_decision_presented(env, claim, &d));
     d.reason = verdict.reason;
     return store_decision_write(env->store, &d);
 }
 
-static err refuse(const struct env *env, const struct decision *d, struct verdict verdict,
-                  struct core_outcome *ret_outcome)
+/* A refusal is a decision record; one that asks a TPM to prove itself a challenge besides. */
+static err refuse(const struct registering *g, struct core_outcome *ret_outcome)
 {
-    TRY(store_decision_write(env->store, d));
-    *ret_outcome = (struct core_outcome){ .verdict = verdict };
+    struct core_outcome outcome = { .verdict = g->verdict };
+
+    if (outcome.verdict.reason == REASON_TPM_CHALLENGED) {
+        struct core_challenge_key key = challenge_key(g->reading);
+
+        TRY(core_challenge_issue(g->env, g->claim, &key, &g->decision, &outcome.challenge));
+    } else {
+        TRY(store_decision_write(g->env->store, &g->decision));
+    }
+    *ret_outcome = outcome;
     return OK;
 }
 
 /* Reads, judges and writes once. What is refused is not written yet: g->verdict. */
 static err try_register(struct registering *g, struct core_reading *reading)
 {
+    bool is_x509;
+
     TRY(core_reading_run(g->env, g->claim, reading));
     TRY(describe(g->env, g->claim, reading, &g->decision));
     g->verdict = reading->found.verdict;
@@ -292,9 +359,30 @@ static err try_register(struct registering *g, struct core_reading *reading)
         return OK;
     }
     TRY(genuine_evidence(g->env, g->claim, &reading->found, &g->evidence_sha256));
-    TRY(make_names(g->env, g->evidence_sha256, &g->names));
+    is_x509 = reading->found.enrollment.attestation == ATTESTATION_X509;
+    TRY(make_names(g->env, is_x509 ? g->evidence_sha256 : SPAN_NONE, &g->names));
+    TRY(make_hub_key(g));
     g->arena_mark = g->env->arena->used;
     return store_write(g->env->store, commit, g);
+}
+
+/* Again while the enrollment that decides changes under the decision. */
+static err try_often(struct registering *g, struct core_reading *reading)
+{
+    size_t mark = g->env->arena->used;
+    int tries = 0;
+    err e;
+
+    do {
+        g->env->arena->used = mark;
+        e = try_register(g, reading);
+    } while (err_is_ok(e) && g->is_outdated && ++tries < LIMIT_DECISION_TRIES);
+    crypto_wipe(g->hub_key, sizeof g->hub_key);
+    if (g->is_outdated) {
+        g->verdict = VERDICT(REGISTRATION_CONFLICT);
+        g->decision.reason = g->verdict.reason;
+    }
+    return e;
 }
 
 err core_register(const struct env *env, const struct claim *claim, placement_fn place,
@@ -302,24 +390,15 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
     struct registering g = { .env = env, .claim = claim, .place = place, .reading = reading };
-    size_t mark = env->arena->used;
-    int tries = 0;
 
     assert(claim->operation == OPERATION_REGISTER);
     if (reading == NULL) {
         return ERR(NOMEM);
     }
-    do {
-        env->arena->used = mark;
-        TRY(try_register(&g, reading));
-    } while (g.is_outdated && ++tries < LIMIT_DECISION_TRIES);
-    if (g.is_outdated) {
-        g.verdict = VERDICT(REGISTRATION_CONFLICT);
-        g.decision.reason = g.verdict.reason;
-    }
+    TRY(try_often(&g, reading));
     if (g.is_outdated ||
         (!verdict_is_granted(reading->found.verdict) && !is_disabled(reading->found.verdict))) {
-        return refuse(env, &g.decision, g.verdict, ret_outcome);
+        return refuse(&g, ret_outcome);
     }
     *ret_outcome = (struct core_outcome){
         .verdict = g.verdict,
@@ -360,6 +439,19 @@ static err judge_token(const struct env *env, const struct claim *claim,
     return OK;
 }
 
+/* Is the token signed by the key that registered the TPM? */
+static err judge_tpm_token(const struct env *env, const struct claim *claim,
+                           const struct core_reading *reading, struct verdict *ret_verdict)
+{
+    struct attest_challenges challenges = core_challenge_trust(reading->found.challenges);
+
+    if (span_is_empty(claim->token)) {
+        *ret_verdict = VERDICT(ATTESTATION_MISMATCH);
+        return OK;
+    }
+    return attest_tpm_judge_token(env, claim, &challenges, ret_verdict);
+}
+
 /* Is the evidence that of the registration? */
 static err judge_evidence(const struct env *env, const struct claim *claim,
                           const struct core_reading *reading, struct verdict *ret_verdict)
@@ -368,6 +460,9 @@ static err judge_evidence(const struct env *env, const struct claim *claim,
 
     if (reading->registration.attestation == ATTESTATION_SYMMETRIC_KEY) {
         return judge_token(env, claim, reading, ret_verdict);
+    }
+    if (reading->registration.attestation == ATTESTATION_TPM) {
+        return judge_tpm_token(env, claim, reading, ret_verdict);
     }
     TRY(is_registered_leaf(claim, &reading->registration, &is_same_leaf));
     *ret_verdict = is_same_leaf          ? VERDICT(GRANTED)
@@ -425,7 +520,7 @@ static err judge_poll(const struct env *env, const struct claim *claim,
 static struct verdict as_told(const struct claim *claim, struct verdict v)
 {
     if (verdict_is_granted(v) || v.reason == REASON_OPERATION_NOT_FOUND ||
-        v.reason == REASON_TOKEN_EXPIRED) {
+        v.reason == REASON_TOKEN_EXPIRED || v.reason == REASON_TPM_CHALLENGE_EXPIRED) {
         return v;
     }
     return claim->n_chain > 0 ? VERDICT(CERTIFICATE_MISMATCH) : VERDICT(TOKEN_BAD_SIGNATURE);
@@ -460,7 +555,7 @@ static void show_disabled(struct registration *r)
 {
     r->status = REGISTRATION_DISABLED;
     r->substatus = SUBSTATUS_NONE;
-    r->assigned_hub = r->device_id = SPAN_NONE;
+    r->assigned_hub = r->device_id = r->authentication_key = SPAN_NONE;
     r->error_code = 0;
     r->error_message = SPAN_NONE;
 }
@@ -486,6 +581,15 @@ err core_lookup(const struct env *env, const struct claim *claim, struct core_ou
         show_disabled(&outcome.registration);
     }
     TRY(describe(env, claim, reading, &d));
+    if (outcome.verdict.reason == REASON_TPM_CHALLENGED) {
+        struct registering g = { .env = env,
+                                 .claim = claim,
+                                 .reading = reading,
+                                 .decision = d,
+                                 .verdict = outcome.verdict };
+
+        return refuse(&g, ret_outcome);
+    }
     d.reason = outcome.verdict.reason;
     d.hub = outcome.registration.assigned_hub;
     d.device_id = outcome.registration.device_id;

@@ -11,7 +11,8 @@ struct core_outcome {
     struct verdict verdict; /* refused: nothing else holds, except for ENROLLMENT_DISABLED */
     bool has_registration;
     struct registration registration; /* as stored, spans in the request's arena */
-    bool is_rekeyed; /* its device on the hub had another credential: cut off who uses that */
+    struct span challenge; /* TPM_CHALLENGED: the key to sign with, wrapped for the TPM (6.5) */
+    bool is_rekeyed;       /* its device on the hub had another credential: cut off who uses that */
 };
 
 /* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision
@@ -19,8 +20,9 @@ struct core_outcome {
  * deleted between the look at it and that transaction is looked at again. Granted:
  * registration.operation_id is the operation to poll and .status is what the poll will find
  * (ASSIGNED or FAILED); what is answered now is "assigning". ENROLLMENT_DISABLED: the registration
- * is stored as DISABLED and given back. Any other refusal leaves a decision record only. Faults:
- * ERR_BUSY (queue full), ERR_IO. */
+ * is stored as DISABLED and given back. TPM_CHALLENGED: a key was stored to wait for, and is given
+ * wrapped. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full), ERR_IO.
+ */
 err core_register(const struct env *env, const struct claim *claim, placement_fn place,
                   struct core_outcome *ret_outcome);
 
@@ -31,8 +33,8 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
  * whatever evidence; the decision record knows more. */
 err core_poll(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
 
-/* Status lookup (OPERATION_LOOKUP): attests as register does, changes nothing but the decision
- * record. */
+/* Status lookup (OPERATION_LOOKUP): attests as register does, TPM_CHALLENGED included, changes
+ * nothing but the decision record. */
 err core_lookup(const struct env *env, const struct claim *claim, struct core_outcome *ret_outcome);
 
 /* Leaves the decision record of a claim that was refused before anything was looked up: its body or

@@ -26,17 +26,49 @@ void core_decision_begin(const struct env *env, const struct claim *claim, struc
     };
 }
 
-err core_decision_certificates(const struct env *env, struct crypto_cert *const *chain,
-                               size_t n_chain, struct decision *d)
+/* Whatever was sent as a key, well-formed or not. */
+static err write_key_digest(const struct env *env, const char *name, struct span key,
+                            struct json_writer *w)
 {
-    size_t n = n_chain < LIMIT_CHAIN_CERTIFICATES ? n_chain : LIMIT_CHAIN_CERTIFICATES;
+    uint8_t digest[CRYPTO_SHA256_LEN];
+
+    if (!span_is_absent(key)) {
+        TRY(crypto_sha256(env->crypto, key, digest));
+        json_write_hex_upper(w, name, span_of(digest, sizeof digest));
+    }
+    return OK;
+}
+
+static err write_tpm(const struct env *env, const struct claim_tpm *tpm, struct json_writer *w)
+{
+    json_write_begin_object(w, "tpm");
+    TRY(write_key_digest(env, "endorsementKeySha256", tpm->endorsement_key, w));
+    TRY(write_key_digest(env, "storageRootKeySha256", tpm->storage_root_key, w));
+    json_write_end_object(w);
+    return OK;
+}
+
+err core_decision_presented(const struct env *env, const struct claim *claim, struct decision *d)
+{
+    bool is_tpm = attest_tpm_is_claimed(claim);
+    size_t n_sent = is_tpm ? claim->tpm.n_certificates : claim->n_chain;
+    size_t n = n_sent < LIMIT_CHAIN_CERTIFICATES ? n_sent : LIMIT_CHAIN_CERTIFICATES;
+    struct json_writer w;
     struct buf text;
 
-    if (n == 0) {
+    if (n == 0 && !is_tpm) {
         return OK;
     }
     text = arena_buf(env->arena);
-    TRY(crypto_x509_json_chain(chain, n, &text));
+    w = json_writer_over(&text);
+    json_write_begin_object(&w, NULL);
+    if (is_tpm) {
+        TRY(write_tpm(env, &claim->tpm, &w));
+    }
+    if (n > 0) {
+        TRY(crypto_x509_json_chain(is_tpm ? claim->tpm.certificates : claim->chain, n, &w));
+    }
+    json_write_end_object(&w);
     return arena_buf_end(env->arena, &text, &d->certificate);
 }
 

@@ -70,9 +70,10 @@ static err check_slots_filled(struct enrollment_work *w, struct enrollment *e)
     for (size_t i = 0; i < SLOTS; i++) {
         is_missing = is_missing || (w->how->keep_slot[i] && span_is_absent(*slot_of(e, i)));
     }
-    if (e->attestation == ATTESTATION_X509 && is_missing) {
+    if (e->x509_source != X509_SOURCE_NONE && is_missing) {
         return core_match_refuse(w->env, REASON_FIELD_INVALID, &w->verdict,
-                                 "attestation.x509: a certificate is missing");
+                                 "attestation.%s: a certificate is missing",
+                                 model_attestation_word(e->attestation));
     }
     return OK;
 }

@@ -4,6 +4,7 @@
 #include "core/reading.h"
 
 #include "core/allocate.h"
+#include "core/challenge.h"
 #include "core/instance.h"
 #include "model/limits.h"
 #include "json/json.h"
@@ -114,6 +115,25 @@ static err read_deciding_enrollment(struct reading_work *w, struct store_tx *tx)
     return OK;
 }
 
+/* The challenge by whose key the TPM registered. */
+static err read_used_challenge(struct reading_work *w, struct store_tx *tx)
+{
+    struct core_reading *r = w->reading;
+    struct core_challenge_key key = { r->id_scope, r->registration_key,
+                                      r->registration.evidence_sha256 };
+    struct core_challenge_pair *pair;
+
+    if (!r->has_registration || r->registration.attestation != ATTESTATION_TPM) {
+        return OK;
+    }
+    pair = ARENA_NEW(w->env->arena, struct core_challenge_pair);
+    if (pair == NULL) {
+        return ERR(NOMEM);
+    }
+    r->found.challenges = pair;
+    return core_challenge_find(w->env, tx, &key, pair);
+}
+
 static err read_registration_only(struct store_tx *tx, void *arg)
 {
     struct reading_work *w = arg;
@@ -123,7 +143,8 @@ static err read_registration_only(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(read_registration(w, tx));
-    return read_deciding_enrollment(w, tx);
+    TRY(read_deciding_enrollment(w, tx));
+    return read_used_challenge(w, tx);
 }
 
 err core_reading_registration(const struct env *env, const struct claim *claim,

@@ -24,9 +24,9 @@ err core_reading_names(const struct env *env, const struct claim *claim,
 err core_reading_run(const struct env *env, const struct claim *claim,
                      struct core_reading *ret_reading);
 
-/* The registration ID's record alone, with or without any right to it, and, if keys decided on it,
- * found.enrollment; *ret_has_scope: is there
- * such an instance? Without one nothing else is read. */
+/* The registration ID's record alone, with or without any right to it, and what its token is judged
+ * by: if keys decided on it found.enrollment, if a TPM did found.challenges. *ret_has_scope: is
+ * there such an instance? Without one nothing else is read. */
 err core_reading_registration(const struct env *env, const struct claim *claim,
                               struct core_reading *ret_reading, bool *ret_has_scope);
 

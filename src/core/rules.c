@@ -2,6 +2,7 @@
  * JSON is api/'s, except for the members that are stored as JSON. */
 #include "core/rules.h"
 
+#include "attest/attest.h"
 #include "core/match.h"
 #include "crypto/x509.h"
 #include "model/limits.h"
@@ -32,13 +33,31 @@ static const char *wrong_name(const struct enrollment *e)
     return model_is_device_id(e->device_id) ? NULL : "deviceId: not a device ID of a hub.";
 }
 
+/* A device is one TPM, a group the CAs of a TPM's manufacturer. What a key must be: check_tpm_key.
+ */
+static const char *wrong_tpm(const struct enrollment *e)
+{
+    bool is_group = e->kind == ENROLLMENT_GROUP;
+    bool has_key = !span_is_absent(e->endorsement_key) || !span_is_absent(e->storage_root_key);
+
+    if (is_group) {
+        return has_key || (e->x509_source != X509_SOURCE_SIGNING &&
+                           e->x509_source != X509_SOURCE_CA_REFERENCE)
+                   ? "attestation.tpm: a group takes signingCertificates or caReferences."
+                   : NULL;
+    }
+    return span_is_absent(e->endorsement_key) || e->x509_source != X509_SOURCE_NONE
+               ? "attestation.tpm: a device takes endorsementKey and, if you like, storageRootKey."
+               : NULL;
+}
+
 static const char *wrong_attestation(const struct enrollment *e)
 {
     bool is_group = e->kind == ENROLLMENT_GROUP;
 
     switch (e->attestation) {
     case ATTESTATION_TPM:
-        return is_group ? "attestation.type: a group cannot use tpm." : NULL;
+        return wrong_tpm(e);
     case ATTESTATION_SYMMETRIC_KEY:
         return NULL;
     case ATTESTATION_NONE:
@@ -110,6 +129,28 @@ static err check_certificate(const struct env *env, const struct enrollment *e, 
     return OK;
 }
 
+static err check_tpm_key(const struct env *env, struct span key, bool is_endorsement_key,
+                         struct verdict *ret_verdict)
+{
+    err e = span_is_absent(key) ? OK : attest_tpm_check_key(key, is_endorsement_key);
+
+    if (err_is(e, ERR_MALFORMED)) {
+        return core_match_refuse(env, REASON_FIELD_INVALID, ret_verdict, "attestation.tpm.%s: %s.",
+                                 is_endorsement_key ? "endorsementKey" : "storageRootKey",
+                                 err_detail());
+    }
+    return e;
+}
+
+static err check_tpm_keys(const struct env *env, const struct enrollment *e,
+                          struct verdict *ret_verdict)
+{
+    TRY(check_tpm_key(env, e->endorsement_key, true, ret_verdict));
+    return verdict_is_granted(*ret_verdict)
+               ? check_tpm_key(env, e->storage_root_key, false, ret_verdict)
+               : OK;
+}
+
 static err check_json(const struct env *env, const struct enrollment *e,
                       struct verdict *ret_verdict)
 {
@@ -173,6 +214,9 @@ err core_rules_check(const struct env *env, const struct enrollment *e, struct v
         for (size_t i = 0; i < SLOTS && verdict_is_granted(*ret_verdict); i++) {
             TRY(check_certificate(env, e, i, ret_verdict));
         }
+    }
+    if (verdict_is_granted(*ret_verdict)) {
+        TRY(check_tpm_keys(env, e, ret_verdict));
     }
     if (verdict_is_granted(*ret_verdict)) {
         TRY(check_json(env, e, ret_verdict));

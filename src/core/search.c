@@ -3,6 +3,7 @@
  * where to look and in which order; whether evidence is good enough is attest/'s. */
 #include "core/search.h"
 
+#include "core/challenge.h"
 #include "core/climb.h"
 #include "core/key_search.h"
 #include "model/limits.h"
@@ -35,7 +36,9 @@ static err check_claim(const struct env *env, struct store_tx *tx, const struct 
         f->verdict = VERDICT(REGISTRATION_ID_INVALID);
         return OK;
     }
-    if (!has_token(claim)) {
+    if (attest_tpm_is_claimed(claim)) {
+        TRY(attest_tpm_precheck(env, claim, &f->verdict));
+    } else if (!has_token(claim)) {
         TRY(attest_x509_precheck(env, claim, &f->verdict));
     } else if (claim->n_chain == 0) {
         TRY(attest_symkey_precheck(env, claim, &f->verdict));
@@ -86,10 +89,42 @@ static err referenced_anchors(struct core_climb *climb, const struct enrollment 
     return OK;
 }
 
-/* Was the kind of evidence presented that the enrollment is about? */
+/* Was the kind of evidence presented that the enrollment is about? What a TPM lacks, attest/ says.
+ */
 static bool may_use(const struct claim *claim, const struct enrollment *e)
 {
-    return e->attestation == ATTESTATION_SYMMETRIC_KEY ? has_token(claim) : claim->n_chain > 0;
+    switch (e->attestation) {
+    case ATTESTATION_TPM:
+        return true;
+    case ATTESTATION_SYMMETRIC_KEY:
+        return has_token(claim);
+    default:
+        return claim->n_chain > 0;
+    }
+}
+
+/* The challenges of the claim's TPM; none without one. */
+static err read_challenges(struct core_climb *climb, struct attest_trust *trust)
+{
+    struct core_found *f = climb->found;
+    struct core_challenge_key key = {
+        .id_scope = climb->id_scope,
+        .registration_key = climb->registration_key,
+        .evidence_sha256 = span_of(f->tpm_sha256, sizeof f->tpm_sha256),
+    };
+    struct core_challenge_pair *pair;
+
+    if (!f->has_tpm) {
+        return OK;
+    }
+    pair = ARENA_NEW(climb->env->arena, struct core_challenge_pair);
+    if (pair == NULL) {
+        return ERR(NOMEM);
+    }
+    TRY(core_challenge_find(climb->env, climb->tx, &key, pair));
+    trust->challenges = core_challenge_trust(pair);
+    f->challenges = pair;
+    return OK;
 }
 
 static err judge_individual(struct core_climb *climb, const struct enrollment *e)
@@ -112,6 +147,9 @@ static err judge_individual(struct core_climb *climb, const struct enrollment *e
         TRY(core_climb_collect(climb));
         trust.intermediates = climb->certs + 1;
         trust.n_intermediates = climb->n_certs - 1;
+    }
+    if (e->attestation == ATTESTATION_TPM) {
+        TRY(read_challenges(climb, &trust));
     }
     TRY(attest_judge(climb->env, climb->claim, e, &trust, &j));
     decide(climb->found, e, &j);
@@ -150,6 +188,12 @@ static err judge_group(struct core_climb *climb, size_t first, struct enrollment
     e->kind = ENROLLMENT_GROUP;
     e->key = climb->candidates[first].group;
     TRY(store_get(climb->tx, &KIND_ENROLLMENT, e, climb->env->arena, e));
+    if (e->attestation != climb->attestation) {
+        *ret_judgement = (struct attest_judgement){ .verdict = VERDICT(ATTESTATION_MISMATCH),
+                                                    .anchor = &anchors[0] };
+        return core_climb_consider(climb, "group", e->id, ret_judgement);
+    }
+    TRY(read_challenges(climb, &trust));
     TRY(attest_judge(climb->env, climb->claim, e, &trust, ret_judgement));
     return core_climb_consider(climb, "group", e->id, ret_judgement);
 }
@@ -221,6 +265,28 @@ static err search_key_groups(struct core_climb *climb, struct span registration_
     return OK;
 }
 
+/* An individual enrollment for a TPM, or none and the device is one. */
+static bool is_by_tpm(const struct core_climb *climb, const struct enrollment *individual)
+{
+    return individual != NULL ? individual->attestation == ATTESTATION_TPM : climb->found->has_tpm;
+}
+
+static err search_by_tpm(struct core_climb *climb, const struct enrollment *individual)
+{
+    const struct claim_tpm *tpm = &climb->claim->tpm;
+
+    if (individual != NULL) {
+        return judge_individual(climb, individual);
+    }
+    TRY(attest_tpm_precheck_group(climb->env, climb->claim, &climb->found->verdict));
+    if (!verdict_is_granted(climb->found->verdict)) {
+        return OK;
+    }
+    core_climb_start(climb, tpm->certificates, tpm->n_certificates);
+    climb->attestation = ATTESTATION_TPM;
+    return search_groups(climb);
+}
+
 /* A certificate counts before a token, unless the enrollment is about keys. */
 static err search_by_evidence(struct core_climb *climb, struct span registration_key,
                               const struct enrollment *individual)
@@ -245,7 +311,13 @@ err core_search(const struct env *env, struct store_tx *tx, const struct claim *
 {
     AUTO(core_climb)
     struct core_climb climb = {
-        .env = env, .tx = tx, .claim = claim, .id_scope = id_scope, .found = ret_found
+        .env = env,
+        .tx = tx,
+        .claim = claim,
+        .id_scope = id_scope,
+        .registration_key = registration_key,
+        .attestation = ATTESTATION_X509,
+        .found = ret_found,
     };
     struct enrollment e = { .id_scope = id_scope,
                             .kind = ENROLLMENT_INDIVIDUAL,
@@ -257,7 +329,13 @@ err core_search(const struct env *env, struct store_tx *tx, const struct claim *
     if (!verdict_is_granted(ret_found->verdict)) {
         return OK;
     }
-    core_climb_start(&climb);
+    if (attest_tpm_is_claimed(claim)) {
+        TRY(attest_tpm_evidence(env, claim, ret_found->tpm_sha256));
+        ret_found->has_tpm = true;
+    }
+    core_climb_start(&climb, claim->chain, claim->n_chain);
     TRY(store_find(tx, &KIND_ENROLLMENT, &e, env->arena, &e, &is_found));
-    return search_by_evidence(&climb, registration_key, is_found ? &e : NULL);
+    return is_by_tpm(&climb, is_found ? &e : NULL)
+               ? search_by_tpm(&climb, is_found ? &e : NULL)
+               : search_by_evidence(&climb, registration_key, is_found ? &e : NULL);
 }

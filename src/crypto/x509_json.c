@@ -1,8 +1,6 @@
 /* crypto/x509_json.c: what a decision record keeps of certificates that were presented. */
 #include "crypto/x509_json.h"
 
-#include "json/writer.h"
-
 static void write_printed(struct json_writer *w, const char *member, const struct crypto_cert *cert,
                           void (*print)(const struct crypto_cert *, struct buf *))
 {
@@ -32,16 +30,12 @@ static err write_certificate(struct json_writer *w, const struct crypto_cert *ce
     return OK;
 }
 
-err crypto_x509_json_chain(struct crypto_cert *const *chain, size_t n, struct buf *out)
+err crypto_x509_json_chain(struct crypto_cert *const *chain, size_t n, struct json_writer *w)
 {
-    struct json_writer w = json_writer_over(out);
-
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "chain");
+    json_write_begin_array(w, "chain");
     for (size_t i = 0; i < n; i++) {
-        TRY(write_certificate(&w, chain[i]));
+        TRY(write_certificate(w, chain[i]));
     }
-    json_write_end_array(&w);
-    json_write_end_object(&w);
+    json_write_end_array(w);
     return OK;
 }

@@ -3,10 +3,11 @@
 #define CRYPTO_X509_JSON_H
 
 #include "crypto/x509.h"
+#include "json/writer.h"
 
-/* {"chain":[{"subject","issuer","serialNumber","sha256Thumbprint","notBeforeUtc","notAfterUtc"}]}
- * (doc/wire/manage.md). A stranger's certificates: names beyond any sense are cut, dates that do
- * not parse left out. `out` fails sticky. ERR_CRYPTO. */
-err crypto_x509_json_chain(struct crypto_cert *const *chain, size_t n, struct buf *out);
+/* The member "chain":[{"subject","issuer","serialNumber","sha256Thumbprint","notBeforeUtc",
+ * "notAfterUtc"}] of an object (doc/wire/manage.md). A stranger's certificates: names beyond any
+ * sense are cut, dates that do not parse left out. Its buf fails sticky. ERR_CRYPTO. */
+err crypto_x509_json_chain(struct crypto_cert *const *chain, size_t n, struct json_writer *w);
 
 #endif

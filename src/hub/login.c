@@ -188,6 +188,7 @@ static err record(const struct login_work *w, struct verdict verdict)
         .reason = verdict.reason,
         .considered = SPAN("[]"),
     };
+    struct json_writer json;
     struct buf text;
 
     TRY(model_fold(w->env->arena, d.registration_id, &d.registration_key));
@@ -197,7 +198,10 @@ static err record(const struct login_work *w, struct verdict verdict)
     }
     if (l->n_chain > 0) { /* the leaf alone: nothing above it was looked at */
         text = arena_buf(w->env->arena);
-        TRY(crypto_x509_json_chain(l->chain, 1, &text));
+        json = json_writer_over(&text);
+        json_write_begin_object(&json, NULL);
+        TRY(crypto_x509_json_chain(l->chain, 1, &json));
+        json_write_end_object(&json);
         TRY(arena_buf_end(w->env->arena, &text, &d.certificate));
     }
     return store_decision_write(w->env->store, &d);
