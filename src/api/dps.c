@@ -3,6 +3,7 @@
 #include "api/dps.h"
 
 #include "api/dps_json.h"
+#include "api/dps_tpm.h"
 #include "core/core.h"
 #include "hub/hub.h"
 #include "model/limits.h"
@@ -94,6 +95,65 @@ static bool is_state(const struct core_outcome *outcome)
     return outcome->has_registration && reason_info(outcome->verdict.reason)->http_status == 200;
 }
 
+/* The parsed certificates of a claim's TPM: the only thing of a request that is not in its arena.
+ */
+struct tpm_certificates {
+    struct crypto_cert *certs[LIMIT_CHAIN_CERTIFICATES];
+    size_t n;
+};
+
+static void auto_tpm_certificates(struct tpm_certificates *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        crypto_x509_free(t->certs[i]);
+    }
+}
+
+/* Over MQTT there is no answer that could carry a challenge: no SDK does it. */
+static err claim_tpm(const struct env *env, const struct dps_tpm *tpm, struct claim *claim,
+                     struct tpm_certificates *certificates, struct verdict *ret_verdict)
+{
+    err e;
+
+    if (span_is_absent(tpm->endorsement_key)) {
+        return OK;
+    }
+    if (claim->transport != TRANSPORT_HTTP) {
+        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
+                                         .detail = SPAN("tpm: a TPM registers over HTTPS.") };
+        return OK;
+    }
+    e = dps_tpm_parse_certificates(env->crypto, tpm, certificates->certs, &certificates->n);
+    if (err_is(e, ERR_MALFORMED)) {
+        *ret_verdict = VERDICT(CERTIFICATE_UNREADABLE);
+    } else {
+        TRY(e);
+    }
+    claim->tpm = (struct claim_tpm){
+        .endorsement_key = tpm->endorsement_key,
+        .storage_root_key = tpm->storage_root_key,
+        .certificates = certificates->certs,
+        .n_certificates = certificates->n,
+    };
+    return OK;
+}
+
+static err reply_to(const struct env *env, const struct dps_request *request,
+                    struct core_outcome *outcome, struct dps_reply *ret_reply)
+{
+    struct dps_reply reply;
+
+    ensure_disabled_state(env, request, outcome);
+    reply = refusal(verdict_of(outcome));
+    if (is_state(outcome)) {
+        TRY(write_body(env, request, &outcome->registration, &reply));
+    } else if (!span_is_absent(outcome->challenge)) {
+        TRY(dps_tpm_write_challenge(env, outcome->challenge, &reply.body));
+    }
+    *ret_reply = reply;
+    return OK;
+}
+
 err dps_answer(const struct env *env, const struct service *service, const struct peer *peer,
                const struct dps_request *request, struct dps_reply *ret_reply)
 {
@@ -110,13 +170,16 @@ err dps_answer(const struct env *env, const struct service *service, const struc
     };
     struct dps_json_body body = { 0 };
     struct core_outcome outcome = { .verdict = VERDICT(GRANTED) };
-    struct dps_reply reply;
+    AUTO(tpm_certificates) struct tpm_certificates certificates = { 0 };
     err e;
 
     if (request->operation != OPERATION_STATUS) {
         TRY(dps_json_parse_body(request->body, request->registration_id, env->arena, &body,
                                 &outcome.verdict));
         claim.payload = body.payload;
+    }
+    if (verdict_is_granted(outcome.verdict)) {
+        TRY(claim_tpm(env, &body.tpm, &claim, &certificates, &outcome.verdict));
     }
     if (verdict_is_granted(outcome.verdict) && peer->has_unreadable_chain) {
         outcome.verdict = VERDICT(CERTIFICATE_UNREADABLE);
@@ -131,11 +194,5 @@ err dps_answer(const struct env *env, const struct service *service, const struc
         bus_cut_off(service->bus, outcome.registration.assigned_hub,
                     outcome.registration.device_id);
     }
-    ensure_disabled_state(env, request, &outcome);
-    reply = refusal(verdict_of(&outcome));
-    if (is_state(&outcome)) {
-        TRY(write_body(env, request, &outcome.registration, &reply));
-    }
-    *ret_reply = reply;
-    return OK;
+    return reply_to(env, request, &outcome, ret_reply);
 }

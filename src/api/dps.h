@@ -16,7 +16,8 @@ struct dps_request {
 struct dps_reply {
     struct verdict verdict;
     int status;        /* HTTP, or the {status} of a response topic */
-    struct span body;  /* JSON in the arena; absent: refused, the caller writes the error body */
+    struct span body;  /* JSON in the arena; absent: refused, the caller writes the error body.
+                          TPM_CHALLENGED: refused, with a body of its own */
     int retry_after_s; /* 0: none; THROTTLED: the caller knows */
 };
 

@@ -16,7 +16,7 @@ static err read_members(json *document, struct span registration_id, struct aren
 {
     const json *csr = json_member(document, "csr");
     const json *payload = json_member(document, "payload");
-    const json *tpm = json_member(document, "tpm");
+    json *tpm = json_member(document, "tpm");
     struct span named = registration_id;
     struct buf out;
 
@@ -31,13 +31,15 @@ static err read_members(json *document, struct span registration_id, struct aren
                               SPAN("csr: this server does not issue certificates; leave it out."));
         return OK;
     }
-    ret_body->has_tpm = tpm != NULL && !json_is_null(tpm);
+    *ret_verdict = VERDICT(GRANTED);
+    if (tpm != NULL && !json_is_null(tpm)) {
+        TRY(dps_tpm_decode(tpm, arena, &ret_body->tpm, ret_verdict));
+    }
     if (payload != NULL && !json_is_null(payload)) {
         out = arena_buf(arena);
         TRY(json_print(payload, &out));
         TRY(arena_buf_end(arena, &out, &ret_body->payload));
     }
-    *ret_verdict = VERDICT(GRANTED);
     return OK;
 }
 
@@ -74,6 +76,7 @@ static void write_attestation(const struct registration *r, struct json_writer *
 {
     bool is_group = r->enrollment_kind == ENROLLMENT_GROUP;
     const char *name = r->attestation == ATTESTATION_X509                        ? "x509"
+                       : r->attestation == ATTESTATION_TPM                       ? "tpm"
                        : r->attestation == ATTESTATION_SYMMETRIC_KEY && is_group ? "symmetricKey"
                                                                                  : NULL;
 
@@ -81,6 +84,9 @@ static void write_attestation(const struct registration *r, struct json_writer *
         return;
     }
     json_write_begin_object(w, name);
+    if (!span_is_absent(r->authentication_key)) {
+        json_write_base64(w, "authenticationKey", r->authentication_key);
+    }
     if (is_group) {
         json_write_text_if(w, "enrollmentGroupId", r->enrollment);
     }

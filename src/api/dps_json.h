@@ -3,6 +3,7 @@
 #ifndef API_DPS_JSON_H
 #define API_DPS_JSON_H
 
+#include "api/dps_tpm.h"
 #include "model/reason.h"
 #include "model/records.h"
 #include "util/arena.h"
@@ -11,11 +12,11 @@
 /* DeviceRegistration (2.1), as far as it is acted on. */
 struct dps_json_body {
     struct span payload; /* JSON of any type, canonical, in the arena; absent: none or null */
-    bool has_tpm;
+    struct dps_tpm tpm;
 };
 /* Reads the body of a register or a status lookup. Empty, blank and {} are the same. Refusals:
  * BODY_MALFORMED (no JSON object), BODY_TOO_LARGE, FIELD_INVALID (a registrationId that is not the
- * authenticated one, a csr: certificates are not issued). ERR_NOMEM. */
+ * authenticated one, a csr: certificates are not issued, a tpm that is not one). ERR_NOMEM. */
 err dps_json_parse_body(struct span text, struct span registration_id, struct arena *arena,
                         struct dps_json_body *ret_body, struct verdict *ret_verdict);
 

@@ -49,6 +49,29 @@ static const struct body_case body_cases[] = {
     { "{\"payload\":false}", REASON_GRANTED, "false", false },
     { "{\"payload\":[]}", REASON_GRANTED, "[]", false },
     { "{\"tpm\":{\"endorsementKey\":\"AAAA\"}}", REASON_GRANTED, NULL, true },
+    { "{\"tpm\":{\"endorsementKey\":\"\",\"storageRootKey\":null}}", REASON_GRANTED, NULL, true },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":[\"AAAA\",\"MIIB\"]}}",
+      REASON_GRANTED, NULL, true },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":[]}}", REASON_GRANTED,
+      NULL, true },
+    { "{\"tpm\":{}}", REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":[]}", REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":\"AAAA\"}", REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":1}}", REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"?\"}}", REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"storageRootKey\":\"?\"}}", REASON_FIELD_INVALID,
+      NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"storageRootKey\":[]}}", REASON_FIELD_INVALID, NULL,
+      false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":\"MIIB\"}}",
+      REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":[1]}}",
+      REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":[\"?\"]}}",
+      REASON_FIELD_INVALID, NULL, false },
+    { "{\"tpm\":{\"endorsementKey\":\"AAAA\",\"endorsementCertificates\":[\"A\",\"A\",\"A\",\"A\","
+      "\"A\",\"A\",\"A\",\"A\",\"A\"]}}",
+      REASON_FIELD_INVALID, NULL, false },
     { "{\"unknown\":{\"deep\":[]}}", REASON_GRANTED, NULL, false },
     { "{\"registrationId\":\"dev2\"}", REASON_FIELD_INVALID, NULL, false },
     { "{\"registrationId\":\"\"}", REASON_FIELD_INVALID, NULL, false },
@@ -89,7 +112,7 @@ static void bodies(void **state)
         assert_int_equal(parse(span_str(t->text), &body), t->reason);
         if (t->reason == REASON_GRANTED) {
             assert_text(body.payload, t->payload);
-            assert_int_equal(body.has_tpm, t->has_tpm);
+            assert_int_equal(!span_is_absent(body.tpm.endorsement_key), t->has_tpm);
         }
     }
 }

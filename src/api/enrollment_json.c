@@ -8,6 +8,7 @@
 
 #include "api/dps_json.h"
 #include "api/enrollment_members.h"
+#include "api/enrollment_tpm.h"
 #include "api/enrollment_x509.h"
 #include "model/limits.h"
 #include "util/base64.h"
@@ -155,9 +156,9 @@ static err read_attestation(struct decoding *d)
     if (d->e->attestation == ATTESTATION_SYMMETRIC_KEY) {
         return read_keys(d, json_member(attestation, "symmetricKey"));
     }
-    if (d->e->attestation != ATTESTATION_X509) {
-        return refuse(d, "attestation.type %s is not supported yet: use x509 or symmetricKey.",
-                      model_attestation_word(d->e->attestation));
+    if (d->e->attestation == ATTESTATION_TPM) {
+        return enrollment_tpm_decode(d->env, json_member(attestation, "tpm"), d->e, d->keep_slot,
+                                     &d->verdict);
     }
     if (!json_is_object(x509)) {
         return refuse(d, "attestation.x509 is missing.");
@@ -425,6 +426,9 @@ err enrollment_json_write_attestation(const struct env *env, const struct enroll
     json_write_str(w, "type", model_attestation_word(e->attestation));
     if (e->attestation == ATTESTATION_X509) {
         TRY(enrollment_x509_write(env, e, "x509", w));
+    }
+    if (e->attestation == ATTESTATION_TPM) {
+        TRY(enrollment_tpm_write(env, e, w));
     }
     if (e->attestation == ATTESTATION_SYMMETRIC_KEY && with_keys) {
         json_write_begin_object(w, "symmetricKey");

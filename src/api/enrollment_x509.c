@@ -21,19 +21,26 @@ static const struct source {
 };
 enum { SOURCES = sizeof(sources) / sizeof(sources[0]) };
 
+/* One certificate of an attestation. */
+struct place {
+    const char *type; /* "x509", "tpm" */
+    const struct source *source;
+    int slot;
+};
+
 static bool is_given(const json *v)
 {
     return v != NULL && !json_is_null(v);
 }
 
 /* A refusal that names the member. */
-static err refuse(const struct env *env, enum reason reason, const struct source *s, int slot,
+static err refuse(const struct env *env, enum reason reason, const struct place *at,
                   const char *what, struct verdict *ret_verdict)
 {
     struct verdict v = { .reason = reason };
 
-    TRY(arena_printf(env->arena, &v.detail, "attestation.x509.%s.%s %s.", s->name, slot_names[slot],
-                     what));
+    TRY(arena_printf(env->arena, &v.detail, "attestation.%s.%s.%s %s.", at->type, at->source->name,
+                     slot_names[at->slot], what));
     *ret_verdict = v;
     return OK;
 }
@@ -50,25 +57,24 @@ static err decode_certificate(const struct env *env, struct span text, struct sp
 }
 
 /* X = { "certificate"?: text, "info"?: … } */
-static err decode_slot(const struct env *env, const struct source *s, int slot, const json *value,
+static err decode_slot(const struct env *env, const struct place *at, const json *value,
                        struct span *ret_der, bool *ret_keep, struct verdict *ret_verdict)
 {
     struct span text = SPAN_NONE;
     err e;
 
     if (!json_is_object(value) || !err_is_ok(json_get_text(value, "certificate", &text))) {
-        return refuse(env, REASON_FIELD_INVALID, s, slot,
-                      "is not an object with a member 'certificate'", ret_verdict);
+        return refuse(env, REASON_FIELD_INVALID, at, "is not an object with a member 'certificate'",
+                      ret_verdict);
     }
     if (span_is_empty(span_trim(text))) {
         *ret_keep = json_is_object(json_member(value, "info"));
-        return *ret_keep
-                   ? OK
-                   : refuse(env, REASON_FIELD_INVALID, s, slot, "has no certificate", ret_verdict);
+        return *ret_keep ? OK
+                         : refuse(env, REASON_FIELD_INVALID, at, "has no certificate", ret_verdict);
     }
     e = decode_certificate(env, text, ret_der);
     if (err_is(e, ERR_MALFORMED) || err_is(e, ERR_TOO_LARGE)) {
-        return refuse(env, REASON_CERTIFICATE_INVALID, s, slot,
+        return refuse(env, REASON_CERTIFICATE_INVALID, at,
                       "is not a readable X.509 certificate (PEM, or base64 of DER)", ret_verdict);
     }
     return e;
@@ -108,20 +114,20 @@ static err resolve_name(const struct env *env, const struct enrollment *e, struc
 }
 
 static err decode_reference(const struct env *env, const struct enrollment *e,
-                            const struct source *s, int slot, const json *value,
-                            struct span *ret_name, struct verdict *ret_verdict)
+                            const struct place *at, const json *value, struct span *ret_name,
+                            struct verdict *ret_verdict)
 {
     struct span given = json_text(value);
 
     if (span_is_empty(given) || given.len > 2 * LIMIT_CERTIFICATE_NAME) {
-        return refuse(env, REASON_FIELD_INVALID, s, slot,
+        return refuse(env, REASON_FIELD_INVALID, at,
                       "is not the name of an uploaded CA certificate", ret_verdict);
     }
     return resolve_name(env, e, given, ret_name);
 }
 
 /* The one member that is given, with its source; NULL and a verdict otherwise. */
-static err choose_source(const struct env *env, json *x509, enum enrollment_kind kind,
+static err choose_source(const struct env *env, json *x509, const struct enrollment *e,
                          const struct source **ret_source, struct verdict *ret_verdict)
 {
     struct verdict v = VERDICT(FIELD_INVALID);
@@ -134,14 +140,15 @@ static err choose_source(const struct env *env, json *x509, enum enrollment_kind
             n++;
         }
     }
-    if (n == 1 && (found->kind == 0 || found->kind == kind)) {
+    if (n == 1 && (found->kind == 0 || found->kind == e->kind)) {
         *ret_source = found;
         return OK;
     }
-    TRY(arena_printf(env->arena, &v.detail,
-                     "attestation.x509 of %s takes exactly one of %s and caReferences.",
-                     kind == ENROLLMENT_GROUP ? "an enrollment group" : "an individual enrollment",
-                     kind == ENROLLMENT_GROUP ? "signingCertificates" : "clientCertificates"));
+    TRY(arena_printf(
+        env->arena, &v.detail, "attestation.%s of %s takes exactly one of %s and caReferences.",
+        model_attestation_word(e->attestation),
+        e->kind == ENROLLMENT_GROUP ? "an enrollment group" : "an individual enrollment",
+        e->kind == ENROLLMENT_GROUP ? "signingCertificates" : "clientCertificates"));
     *ret_source = NULL;
     *ret_verdict = v;
     return OK;
@@ -153,18 +160,21 @@ err enrollment_x509_decode(const struct env *env, json *x509, struct enrollment 
     struct span *slots[SLOTS] = { &e->x509_primary, &e->x509_secondary };
     struct verdict v = VERDICT(GRANTED);
     const struct source *s = NULL;
+    struct place at = { .type = model_attestation_word(e->attestation) };
     bool is_empty = true;
     json *pair;
 
-    TRY(choose_source(env, x509, e->kind, &s, ret_verdict));
+    TRY(choose_source(env, x509, e, &s, ret_verdict));
     if (s == NULL) {
         return OK;
     }
+    at.source = s;
     pair = json_member(x509, s->name);
     e->x509_source = s->source;
     for (int i = 0; i < SLOTS && verdict_is_granted(v); i++) {
         json *value = json_member(pair, slot_names[i]);
 
+        at.slot = i;
         ret_keep_slot[i] = false;
         *slots[i] = SPAN_NONE;
         if (!is_given(value)) {
@@ -172,13 +182,14 @@ err enrollment_x509_decode(const struct env *env, json *x509, struct enrollment 
         }
         is_empty = false;
         if (s->source == X509_SOURCE_CA_REFERENCE) {
-            TRY(decode_reference(env, e, s, i, value, slots[i], &v));
+            TRY(decode_reference(env, e, &at, value, slots[i], &v));
         } else {
-            TRY(decode_slot(env, s, i, value, slots[i], &ret_keep_slot[i], &v));
+            TRY(decode_slot(env, &at, value, slots[i], &ret_keep_slot[i], &v));
         }
     }
     if (is_empty) {
-        return refuse(env, REASON_FIELD_INVALID, s, SLOT_PRIMARY, "is missing", ret_verdict);
+        at.slot = SLOT_PRIMARY;
+        return refuse(env, REASON_FIELD_INVALID, &at, "is missing", ret_verdict);
     }
     *ret_verdict = v;
     return OK;

@@ -8,7 +8,8 @@
 #include "json/json.h"
 #include "json/writer.h"
 
-/* Reads the value of "x509" into e (kind and id_scope are set). Refusals as
+/* Reads the value of "x509", or of a group's "tpm", into e (kind, id_scope and attestation are
+ * set). Refusals as
  * enrollment_json_decode. */
 err enrollment_x509_decode(const struct env *env, json *x509, struct enrollment *e,
                            bool ret_keep_slot[SLOTS], struct verdict *ret_verdict);

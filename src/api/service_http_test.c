@@ -244,7 +244,7 @@ static void test_bodies_that_are_refused(void **state)
         { "{\"registrationId\":\"d1\",\"attestation\":{}}", "attestation.type is none of" },
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"none\"}}", "is none of" },
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{}}}",
-          "tpm is not supported yet" },
+          "tpm.endorsementKey is missing" },
         { "{\"registrationId\":\"d1\",\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":"
           "[]}}",
           "symmetricKey is not an object" },
