@@ -194,8 +194,9 @@ const struct kind KIND_REGISTRATION = {
 };
 
 static const struct field challenge_fields[] = {
-    TEXT(challenge, id_scope), TEXT(challenge, registration_key), BLOB(challenge, evidence_sha256),
-    ENUM(challenge, state),    SECRET(challenge, key),            INT(challenge, issued_ms),
+    TEXT(challenge, id_scope),        TEXT(challenge, registration_key),
+    BLOB(challenge, evidence_sha256), ENUM(challenge, state),
+    SECRET(challenge, key),           INT(challenge, issued_ms),
     INT(challenge, used_ms),
 };
 static const struct kind_index challenge_indexes[] = {

@@ -68,6 +68,38 @@ static const struct {
       "enrollment update {ca} …)." },
     { "hub-not-found",
       "Link a hub (berth hub create NAME --host-name HOST), or correct the enrollment's hubs." },
+    { "tpm-evidence-missing",
+      "Let the device register over HTTPS and send its TPM's keys: berth device simulate --tpm "
+      "shows how. Or change the enrollment, if it is no TPM." },
+    { "tpm-key-malformed",
+      "Send both keys as base64 of TPM2B_PUBLIC: RSA-2048 keys of the TCG's templates "
+      "(tpm2_createek -G rsa; berth tpm show)." },
+    { "endorsement-key-mismatch",
+      "If the device has a new TPM, enroll its key (berth tpm show on the device, then berth "
+      "enrollment update {id}). If it has not: another TPM uses its name." },
+    { "storage-root-key-mismatch",
+      "If the TPM was cleared on purpose, enroll its new storage root key, or none: berth "
+      "enrollment update {id}." },
+    { "endorsement-certificate-missing",
+      "Let the device send the certificate of its endorsement key, so that a group that trusts "
+      "its TPM's manufacturer is found; or enroll this TPM alone." },
+    { "endorsement-certificate-mismatch",
+      "Let the device send the certificate of the endorsement key it uses: a TPM may hold several "
+      "(RSA and elliptic curve)." },
+    { "tpm-registration-id-mismatch",
+      "Leave the registration ID to the device's SDK (berth tpm show prints it), or enroll this "
+      "TPM alone as '{id}'." },
+    { "tpm-challenged",
+      "Nothing went wrong yet: the device is to come back with a token signed by the key it was "
+      "sent. If it never does, look at its own log: its TPM could not load the key." },
+    { "tpm-challenge-missing", "Let the device ask without a token first." },
+    { "tpm-challenge-expired", "Let the device ask without a token again, and answer at once." },
+    { "tpm-challenge-used",
+      "Let the device ask without a token before each registration. If it is not the device: "
+      "somebody replays what it once sent." },
+    { "tpm-key-unproven",
+      "The device's TPM must be the one whose keys it sent. If it is, what it was sent was changed "
+      "on the way." },
     { "allocation-unsupported", "Use the allocation policy hashed or static." },
 };
 
@@ -201,6 +233,8 @@ static err print_decision(struct cli *cli, const json *d, bool is_dry_run)
     line(cli, d, "hub", "hub");
     line(cli, d, "device ID", "deviceId");
     line(cli, d, "tracking ID", "trackingId");
+    line(cli, d, "TPM", "certificate.tpm.endorsementKeySha256");
+    line(cli, d, "below it", "certificate.tpm.storageRootKeySha256");
     print_certificates(cli, d);
     TRY(print_considered(cli, d));
     if (!is_granted) {
