@@ -266,8 +266,9 @@ static err read_only_hub(struct decoding *d)
         return refuse_mistyped(d, e);
     }
     if (span_is_empty(host)) {
-        d->e->iot_hubs = keeps_stored(d, "iotHubs") ? d->put->stored->iot_hubs : SPAN_NONE;
-        return OK;
+        return keeps_stored(d, "iotHubs")
+                   ? arena_copy(d->env->arena, d->put->stored->iot_hubs, &d->e->iot_hubs)
+                   : OK;
     }
     if (!model_is_host_name(host)) {
         return refuse(d, "iotHubHostName is not a host name.");

@@ -1,5 +1,5 @@
-/* api/service_query_test.c: lists of the service API page by page, and bulk. What queries say is
- * in query_text_test.c and query_test.c. */
+/* api/service_query_test.c: lists of the service API page by page. What queries say is in
+ * query_text_test.c and query_test.c. */
 #include "api/service_wire_test.h"
 
 static void test_lists_page_by_page(void **state)
@@ -91,55 +91,11 @@ static void test_a_page_of_large_rows_is_shorter(void **state)
     assert_non_null(wire_header(&r, "x-ms-continuation"));
 }
 
-static void test_bulk(void **state)
-{
-    char body[16384], first[4096], second[4096];
-    struct wire_reply r;
-
-    (void)state;
-    (void)snprintf(first, sizeof(first), "%s", individual("d1", der64, ""));
-    (void)snprintf(second, sizeof(second), "%s", individual("d2", der64, ""));
-    (void)snprintf(body, sizeof(body), "{\"mode\":\"create\",\"enrollments\":[%s,%s]}", first,
-                   second);
-    r = ask("POST", "/enrollments/" V, "", body);
-    assert_int_equal(r.status, 200);
-    assert_string_equal(r.body, "{\"errors\":[],\"isSuccessful\":true}");
-    (void)snprintf(body, sizeof(body),
-                   "{\"mode\":\"create\",\"enrollments\":[%s,{\"registrationId\":\"d3\"},7]}",
-                   first);
-    r = ask("POST", "/enrollments" V, "", body);
-    assert_int_equal(r.status, 200);
-    assert_has(&r, "{\"errors\":[{\"registrationId\":\"d1\",\"errorCode\":409201,");
-    assert_has(&r, "{\"registrationId\":\"d3\",\"errorCode\":400004,\"errorStatus\":"
-                   "\"attestation is missing.\"}");
-    assert_has(&r, "{\"registrationId\":\"\",\"errorCode\":400004,");
-    assert_has(&r, "\"isSuccessful\":false}");
-    (void)snprintf(body, sizeof(body), "{\"mode\":\"update\",\"enrollments\":[%s]}", first);
-    r = ask("POST", "/enrollments" V, "", body);
-    assert_string_equal(r.body, "{\"errors\":[],\"isSuccessful\":true}");
-    (void)snprintf(body, sizeof(body), "{\"mode\":\"updateIfMatchEtag\",\"enrollments\":[%s]}",
-                   individual("d1", der64, ",\"etag\":\"\\\"old\\\"\""));
-    r = ask("POST", "/enrollments" V, "", body);
-    assert_has(&r, "\"errorCode\":412001");
-    r = ask("POST", "/enrollments" V, "",
-            "{\"mode\":\"delete\",\"enrollments\":[{\"registrationId\":\"d1\"},"
-            "{\"registrationId\":\"d9\"}]}");
-    assert_has(&r, "{\"errors\":[{\"registrationId\":\"d9\",\"errorCode\":404201,");
-    r = ask("GET", "/enrollments/d1" V, "", "");
-    assert_int_equal(r.status, 404);
-    r = ask("POST", "/enrollments" V, "", "{\"mode\":\"all\",\"enrollments\":[]}");
-    assert_int_equal(r.status, 400);
-    r = ask("POST", "/enrollments" V, "",
-            "{\"mode\":\"delete\",\"enrollments\":[1,2,3,4,5,6,7,8,9,10,11]}");
-    assert_int_equal(r.status, 400);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_lists_page_by_page),
         TEST(test_a_page_of_large_rows_is_shorter),
-        TEST(test_bulk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,14 +12,13 @@
 
 static const char *const slot_words[SLOTS] = { "primary", "secondary" };
 
-struct enrollment_work {
+/* One put within a transaction. */
+struct putting {
     const struct env *env;
+    struct store_tx *tx;
     const struct core_enrollment_put *how;
-    const struct core_match *match;
-    struct span fresh_keys[SLOTS];
-    struct enrollment *given; /* what the caller wants; not changed by the transaction */
-    struct enrollment e;      /* what is read or written */
-    bool is_found;
+    const struct enrollment *given; /* what the caller wants */
+    struct enrollment e;            /* what is written */
     struct verdict verdict;
 };
 
@@ -51,20 +50,21 @@ static void keep_slots(const struct core_enrollment_put *how, const struct enrol
 }
 
 /* Keys that are not given: those stored, or fresh ones for what had none. */
-static void keep_keys(const struct enrollment_work *w, const struct enrollment *was, bool existed,
-                      struct enrollment *e)
+static void keep_keys(const struct core_enrollment_put *how, const struct enrollment *was,
+                      bool existed, struct enrollment *e)
 {
     bool has_stored = existed && was->attestation == ATTESTATION_SYMMETRIC_KEY;
 
     if (e->attestation == ATTESTATION_SYMMETRIC_KEY && span_is_absent(e->primary_key)) {
-        e->primary_key = has_stored ? was->primary_key : w->fresh_keys[SLOT_PRIMARY];
-        e->secondary_key = has_stored ? was->secondary_key : w->fresh_keys[SLOT_SECONDARY];
+        e->primary_key = has_stored ? was->primary_key : how->fresh_keys[SLOT_PRIMARY];
+        e->secondary_key = has_stored ? was->secondary_key : how->fresh_keys[SLOT_SECONDARY];
     }
 }
 
 /* One is there at least, and none is to be kept that never was. */
-static err check_slots_filled(struct enrollment_work *w, struct enrollment *e)
+static err check_slots_filled(struct putting *w)
 {
+    struct enrollment *e = &w->e;
     bool is_missing = span_is_absent(e->x509_primary) && span_is_absent(e->x509_secondary);
 
     for (size_t i = 0; i < SLOTS; i++) {
@@ -79,12 +79,11 @@ static err check_slots_filled(struct enrollment_work *w, struct enrollment *e)
 }
 
 /* A signing certificate serves one group only. */
-static err check_signing(struct enrollment_work *w, struct store_tx *tx, struct span der,
-                         const char *slot)
+static err check_signing(struct putting *w, struct span der, const char *slot)
 {
     struct span other;
 
-    TRY(core_anchor_other_group(w->env, tx, w->e.id_scope, der, w->e.key, &other));
+    TRY(core_anchor_other_group(w->env, w->tx, w->e.id_scope, der, w->e.key, &other));
     if (span_is_absent(other)) {
         return OK;
     }
@@ -93,13 +92,12 @@ static err check_signing(struct enrollment_work *w, struct store_tx *tx, struct 
                              SPAN_FMT(other));
 }
 
-static err check_reference(struct enrollment_work *w, struct store_tx *tx, struct span name,
-                           const char *slot)
+static err check_reference(struct putting *w, struct span name, const char *slot)
 {
     struct certificate c = { .id_scope = w->e.id_scope, .name = name };
     bool is_found;
 
-    TRY(store_find(tx, &KIND_CERTIFICATE, &c, w->env->arena, &c, &is_found));
+    TRY(store_find(w->tx, &KIND_CERTIFICATE, &c, w->env->arena, &c, &is_found));
     if (is_found) {
         return OK;
     }
@@ -109,8 +107,7 @@ static err check_reference(struct enrollment_work *w, struct store_tx *tx, struc
 
 /* What a slot must be, unless it stays as it was: an enrollment whose CA certificate is gone can
  * still be disabled. */
-static err check_changed_slots(struct enrollment_work *w, struct store_tx *tx,
-                               struct enrollment *was)
+static err check_changed_slots(struct putting *w, struct enrollment *was)
 {
     for (size_t i = 0; i < SLOTS && verdict_is_granted(w->verdict); i++) {
         struct span now = *slot_of(&w->e, i);
@@ -120,16 +117,16 @@ static err check_changed_slots(struct enrollment_work *w, struct store_tx *tx,
             continue;
         }
         if (w->e.x509_source == X509_SOURCE_SIGNING) {
-            TRY(check_signing(w, tx, now, slot_words[i]));
+            TRY(check_signing(w, now, slot_words[i]));
         } else if (w->e.x509_source == X509_SOURCE_CA_REFERENCE) {
-            TRY(check_reference(w, tx, now, slot_words[i]));
+            TRY(check_reference(w, now, slot_words[i]));
         }
     }
     return OK;
 }
 
 /* A group's key leads to no other group. One that is not given is fresh or stored. */
-static err check_keys(struct enrollment_work *w, struct store_tx *tx, const struct enrollment *was)
+static err check_keys(struct putting *w, const struct enrollment *was)
 {
     static const char *const words[SLOTS] = { "primaryKey", "secondaryKey" };
     const struct span given[SLOTS] = { w->given->primary_key, w->given->secondary_key };
@@ -141,7 +138,7 @@ static err check_keys(struct enrollment_work *w, struct store_tx *tx, const stru
         bool is_same = span_eq(given[i], was->primary_key) || span_eq(given[i], was->secondary_key);
 
         if (!span_is_absent(given[i]) && !is_same) {
-            TRY(core_key_groups_other(w->env, tx, w->e.id_scope, given[i], w->e.key, &other));
+            TRY(core_key_groups_other(w->env, w->tx, w->e.id_scope, given[i], w->e.key, &other));
         }
         if (!span_is_absent(other)) {
             TRY(core_match_refuse(w->env, REASON_KEY_IN_USE, &w->verdict,
@@ -175,41 +172,57 @@ static err keep_index(const struct env *env, struct store_tx *tx, struct enrollm
     return OK;
 }
 
-static err put(struct store_tx *tx, void *arg)
+/* Row and indexes, from what was there to what is wanted. */
+static err replace(struct putting *w, struct enrollment *was, bool existed)
 {
-    struct enrollment_work *w = arg;
+    w->e.created_ms = existed ? was->created_ms : w->env->now_ms;
+    if (existed) {
+        TRY(keep_index(w->env, w->tx, was, false));
+    }
+    TRY(keep_index(w->env, w->tx, &w->e, true));
+    TRY(core_key_groups_keep(w->env, w->tx, existed ? was : NULL, &w->e));
+    return store_put(w->tx, &KIND_ENROLLMENT, &w->e);
+}
+
+/* All that may refuse comes before the first change. */
+static err put(struct putting *w)
+{
     struct enrollment was = { 0 };
     bool existed, is_live;
 
-    w->e = *w->given;
-    TRY(core_instance_is_live(w->env, tx, w->e.id_scope, &is_live));
+    TRY(core_instance_is_live(w->env, w->tx, w->e.id_scope, &is_live));
     if (!is_live) {
         w->verdict = VERDICT(RESOURCE_NOT_FOUND);
         return OK;
     }
-    TRY(find(tx, w->env, &w->e, &was, &existed));
-    w->verdict = (struct verdict){ .reason = core_match_put(w->match, existed, was.etag) };
+    TRY(find(w->tx, w->env, w->given, &was, &existed));
+    w->verdict.reason = core_match_put(&w->how->match, existed, was.etag);
     if (!verdict_is_granted(w->verdict)) {
         return OK;
     }
     keep_slots(w->how, &was, existed, &w->e);
-    keep_keys(w, &was, existed, &w->e);
-    TRY(check_slots_filled(w, &w->e));
-    TRY(check_changed_slots(w, tx, &was));
-    TRY(check_keys(w, tx, &was));
+    keep_keys(w->how, &was, existed, &w->e);
+    TRY(check_slots_filled(w));
+    TRY(check_changed_slots(w, &was));
+    TRY(check_keys(w, &was));
     if (verdict_is_granted(w->verdict) && !span_eq(w->e.iot_hubs, was.iot_hubs)) {
-        TRY(core_rules_check_hubs(w->env, tx, &w->e, &w->verdict));
+        TRY(core_rules_check_hubs(w->env, w->tx, &w->e, &w->verdict));
     }
-    if (!verdict_is_granted(w->verdict)) {
-        return OK;
+    return verdict_is_granted(w->verdict) ? replace(w, &was, existed) : OK;
+}
+
+err core_enrollment_put_in(const struct env *env, struct store_tx *tx,
+                           const struct core_enrollment_put *how, const struct enrollment *e,
+                           struct enrollment *ret_stored, struct verdict *ret_verdict)
+{
+    struct putting w = { .env = env, .tx = tx, .how = how, .given = e, .e = *e };
+
+    TRY(put(&w));
+    if (verdict_is_granted(w.verdict)) {
+        *ret_stored = w.e;
     }
-    w->e.created_ms = existed ? was.created_ms : w->env->now_ms;
-    if (existed) {
-        TRY(keep_index(w->env, tx, &was, false));
-    }
-    TRY(keep_index(w->env, tx, &w->e, true));
-    TRY(core_key_groups_keep(w->env, tx, existed ? &was : NULL, &w->e));
-    return store_put(tx, &KIND_ENROLLMENT, &w->e);
+    *ret_verdict = w.verdict;
+    return OK;
 }
 
 static err make_keys(const struct env *env, struct span ret_keys[SLOTS])
@@ -226,11 +239,10 @@ static err make_keys(const struct env *env, struct span ret_keys[SLOTS])
     return OK;
 }
 
-err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
-                        struct enrollment *e, struct verdict *ret_verdict)
+err core_enrollment_prepare(const struct env *env, struct core_enrollment_put *how,
+                            struct enrollment *e, struct verdict *ret_verdict)
 {
-    struct enrollment_work w = { .env = env, .how = how, .match = &how->match };
-    struct enrollment given = *e;
+    struct enrollment made = *e;
     struct verdict verdict;
 
     TRY(core_rules_check(env, e, &verdict));
@@ -238,14 +250,45 @@ err core_enrollment_put(const struct env *env, const struct core_enrollment_put 
         *ret_verdict = verdict;
         return OK;
     }
-    TRY(model_fold(env->arena, given.id, &given.key));
-    TRY(core_match_new_etag(env, &given.etag));
-    if (given.attestation == ATTESTATION_SYMMETRIC_KEY && span_is_absent(given.primary_key)) {
-        TRY(make_keys(env, w.fresh_keys));
+    TRY(model_fold(env->arena, made.id, &made.key));
+    TRY(core_match_new_etag(env, &made.etag));
+    if (made.attestation == ATTESTATION_SYMMETRIC_KEY && span_is_absent(made.primary_key)) {
+        TRY(make_keys(env, how->fresh_keys));
     }
-    given.updated_ms = env->now_ms;
-    w.given = &given;
-    TRY(store_write(env->store, put, &w));
+    made.updated_ms = env->now_ms;
+    *e = made;
+    *ret_verdict = verdict;
+    return OK;
+}
+
+/* A transaction of one call. */
+struct enrollment_work {
+    const struct env *env;
+    const struct core_enrollment_put *how;
+    const struct core_match *match;
+    const struct enrollment *given; /* what is looked for, or wanted */
+    struct enrollment e;            /* what is found, or written */
+    struct verdict verdict;
+};
+
+static err put_one(struct store_tx *tx, void *arg)
+{
+    struct enrollment_work *w = arg;
+
+    return core_enrollment_put_in(w->env, tx, w->how, w->given, &w->e, &w->verdict);
+}
+
+err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
+                        struct enrollment *e, struct verdict *ret_verdict)
+{
+    struct core_enrollment_put prepared = *how;
+    struct enrollment given = *e;
+    struct enrollment_work w = { .env = env, .how = &prepared, .given = &given };
+
+    TRY(core_enrollment_prepare(env, &prepared, &given, &w.verdict));
+    if (verdict_is_granted(w.verdict)) {
+        TRY(store_write(env->store, put_one, &w));
+    }
     if (verdict_is_granted(w.verdict)) {
         *e = w.e;
     }
@@ -255,30 +298,41 @@ err core_enrollment_put(const struct env *env, const struct core_enrollment_put 
 
 /* ---- delete, get ---- */
 
-static err drop(struct store_tx *tx, void *arg)
+err core_enrollment_delete_in(const struct env *env, struct store_tx *tx,
+                              const struct enrollment *key, const struct core_match *match,
+                              struct verdict *ret_verdict)
+{
+    struct enrollment e = { 0 };
+    struct verdict v = { 0 };
+    bool is_found;
+
+    TRY(find(tx, env, key, &e, &is_found));
+    v.reason = core_match_change(match, is_found, e.etag);
+    if (verdict_is_granted(v)) {
+        TRY(keep_index(env, tx, &e, false));
+        TRY(core_key_groups_keep(env, tx, &e, NULL));
+        TRY(store_delete(tx, &KIND_ENROLLMENT, &e));
+    }
+    *ret_verdict = v;
+    return OK;
+}
+
+static err delete_one(struct store_tx *tx, void *arg)
 {
     struct enrollment_work *w = arg;
 
-    TRY(find(tx, w->env, &w->e, &w->e, &w->is_found));
-    w->verdict.reason = core_match_change(w->match, w->is_found, w->e.etag);
-    if (!verdict_is_granted(w->verdict)) {
-        return OK;
-    }
-    TRY(keep_index(w->env, tx, &w->e, false));
-    TRY(core_key_groups_keep(w->env, tx, &w->e, NULL));
-    return store_delete(tx, &KIND_ENROLLMENT, &w->e);
+    return core_enrollment_delete_in(w->env, tx, w->given, w->match, &w->verdict);
 }
 
 err core_enrollment_delete(const struct env *env, struct span id_scope, enum enrollment_kind kind,
                            struct span id, const struct core_match *match,
                            struct verdict *ret_verdict)
 {
-    struct enrollment_work w = { .env = env,
-                                 .match = match,
-                                 .e = { .id_scope = id_scope, .kind = kind } };
+    struct enrollment key = { .id_scope = id_scope, .kind = kind };
+    struct enrollment_work w = { .env = env, .match = match, .given = &key };
 
-    TRY(model_fold(env->arena, id, &w.e.key));
-    TRY(store_write(env->store, drop, &w));
+    TRY(model_fold(env->arena, id, &key.key));
+    TRY(store_write(env->store, delete_one, &w));
     *ret_verdict = w.verdict;
     return OK;
 }
@@ -286,21 +340,25 @@ err core_enrollment_delete(const struct env *env, struct span id_scope, enum enr
 static err get(struct store_tx *tx, void *arg)
 {
     struct enrollment_work *w = arg;
+    bool is_found;
 
-    return find(tx, w->env, &w->e, &w->e, &w->is_found);
+    TRY(find(tx, w->env, w->given, &w->e, &is_found));
+    w->verdict = is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    return OK;
 }
 
 err core_enrollment_get(const struct env *env, struct span id_scope, enum enrollment_kind kind,
                         struct span id, struct enrollment *ret_enrollment,
                         struct verdict *ret_verdict)
 {
-    struct enrollment_work w = { .env = env, .e = { .id_scope = id_scope, .kind = kind } };
+    struct enrollment key = { .id_scope = id_scope, .kind = kind };
+    struct enrollment_work w = { .env = env, .given = &key };
 
-    TRY(model_fold(env->arena, id, &w.e.key));
+    TRY(model_fold(env->arena, id, &key.key));
     TRY(store_read(env->store, get, &w));
-    if (w.is_found) {
+    if (verdict_is_granted(w.verdict)) {
         *ret_enrollment = w.e;
     }
-    *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(RESOURCE_NOT_FOUND);
+    *ret_verdict = w.verdict;
     return OK;
 }

@@ -12,7 +12,8 @@ struct store_tx;
 /* If-Match of reference dps-service-api.md 3, quotes and W/ already taken off. */
 struct core_match {
     bool is_given;
-    bool is_any; /* "*" */
+    bool is_any;        /* "*" */
+    bool may_be_absent; /* for a put: what does not exist is created */
     struct span etag;
 };
 
@@ -26,6 +27,7 @@ struct core_match {
 struct core_enrollment_put {
     struct core_match match;
     bool keep_slot[SLOTS];
+    struct span fresh_keys[SLOTS]; /* core_enrollment_prepare's */
 };
 err core_enrollment_put(const struct env *env, const struct core_enrollment_put *how,
                         struct enrollment *e, struct verdict *ret_verdict);
@@ -33,6 +35,22 @@ err core_enrollment_put(const struct env *env, const struct core_enrollment_put 
 err core_enrollment_delete(const struct env *env, struct span id_scope, enum enrollment_kind kind,
                            struct span id, const struct core_match *match,
                            struct verdict *ret_verdict);
+
+/* The same as parts of a write transaction of the caller's. A refusal has changed nothing there; a
+ * detail of it is in the arena.
+ *
+ * A put is prepared before the transaction: checked as far as that needs no store; *e and
+ * how->fresh_keys are filled in. */
+err core_enrollment_prepare(const struct env *env, struct core_enrollment_put *how,
+                            struct enrollment *e, struct verdict *ret_verdict);
+err core_enrollment_put_in(const struct env *env, struct store_tx *tx,
+                           const struct core_enrollment_put *how, const struct enrollment *e,
+                           struct enrollment *ret_stored, struct verdict *ret_verdict);
+/* Of `key` id_scope, kind and key count. */
+err core_enrollment_delete_in(const struct env *env, struct store_tx *tx,
+                              const struct enrollment *key, const struct core_match *match,
+                              struct verdict *ret_verdict);
+
 /* RESOURCE_NOT_FOUND. */
 err core_enrollment_get(const struct env *env, struct span id_scope, enum enrollment_kind kind,
                         struct span id, struct enrollment *ret_enrollment,

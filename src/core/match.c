@@ -12,6 +12,9 @@ static bool is_current(const struct core_match *m, struct span etag)
 
 enum reason core_match_put(const struct core_match *m, bool exists, struct span etag)
 {
+    if (!exists && m->may_be_absent) {
+        return REASON_GRANTED;
+    }
     if (!m->is_given) {
         return exists ? REASON_RESOURCE_EXISTS : REASON_GRANTED;
     }

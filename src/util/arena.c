@@ -34,7 +34,7 @@ err arena_copy(struct arena *a, struct span s, struct span *ret_copy)
     }
     copy = a->block + a->used;
     if (s.len > 0) {
-        memcpy(copy, s.data, s.len);
+        memmove(copy, s.data, s.len); /* s may lie in what was given back */
     }
     copy[s.len] = '\0';
     a->used += s.len + 1;

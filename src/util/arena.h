@@ -30,7 +30,8 @@ void *arena_array(struct arena *a, size_t n, size_t size);
 #define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, n, type) ((type *)arena_array((a), (n), sizeof(type)))
 
-/* A copy with a NUL behind it (not counted). Absent stays absent. ERR_NOMEM at the cap. */
+/* A copy with a NUL behind it (not counted). Absent stays absent. s may lie in
+ * the arena where the copy will be. ERR_NOMEM at the cap. */
 err arena_copy(struct arena *a, struct span s, struct span *ret_copy);
 /* The same as C text. NULL at the cap; "" for the absent span. */
 const char *arena_cstr(struct arena *a, struct span s);
