@@ -155,7 +155,7 @@ test('--stop-on-error ends early; --resume goes on behind it, with the same erro
 
 for (const signal of ['SIGINT', 'SIGKILL']) {
   test(`${signal} in the middle: resumed, nothing is lost and nothing fails`, async () => {
-    const list = ids(signal.toLowerCase(), 4000);
+    const list = ids(signal.toLowerCase(), 12000);
     const at = file(`${signal}.csv`, csvOf(list));
     const { child, ended } = start('enrollment', 'import', at, '--concurrency', '4');
     await until('some are there', () => exists(list[500]), 60000);
@@ -166,16 +166,16 @@ for (const signal of ['SIGINT', 'SIGKILL']) {
       assert.match(r.stderr, /stopped behind line \d+; the same command with --resume goes on there/);
     }
     const n = (await allOf(signal.toLowerCase())).length;
-    assert.ok(n > 500 && n < 4000, `${n} were there before it was resumed`);
+    assert.ok(n > 500 && n < 12000, `${n} were there before it was resumed`);
     const again = await b.json('enrollment', 'import', at, '--resume');
     assert.equal(again.failed, 0);
-    assert.equal(again.done + again.alreadyThere, 4000);
+    assert.equal(again.done + again.alreadyThere, 12000);
     assert.equal(again.isFinished, true);
     if (signal === 'SIGINT') assert.equal(again.alreadyThere, 0);
     else assert.ok(again.alreadyThere > 0);
     assert.deepEqual(await allOf(signal.toLowerCase()), list);
     assert.equal(fs.existsSync(`${at}.berth-import`), false);
-    assert.match(await b.ok('enrollment', 'import', at, '--mode', 'delete'), /^4,000 deleted/);
+    assert.match(await b.ok('enrollment', 'import', at, '--mode', 'delete'), /^12,000 deleted/);
   });
 }
 
@@ -192,18 +192,51 @@ test('another file, another mode: not resumed', async () => {
 });
 
 test('the server goes away and comes back: the import waits for it', async () => {
-  const list = ids('w', 3000);
+  const list = ids('w', 12000);
   const at = file('wait.csv', csvOf(list));
   const { ended } = start('enrollment', 'import', at, '--concurrency', '4', '-o', 'json');
   await until('some are there', () => exists(list[300]), 60000);
   await b.kill();
   await b.restart();
+  assert.equal(await exists(list.at(-1)), false, 'it was killed in the middle');
   const r = await ended;
   assert.equal(r.code, 0, r.stderr);
   const summary = JSON.parse(r.stdout);
-  assert.equal(summary.done + summary.alreadyThere, 3000);
+  assert.equal(summary.done + summary.alreadyThere, 12000);
   assert.deepEqual(await allOf('w'), list);
   await b.ok('enrollment', 'import', at, '--mode', 'delete');
+});
+
+test('SIGKILL of the server: what was acknowledged is there, and each request whole or not at all', async () => {
+  const acknowledged = new Set();
+  let sent = 0, over = false;
+  const client = async () => {
+    while (!over) {
+      const n = sent++;
+      const enrollments = ids(`k-${n}`, 10).map((registrationId) => ({ registrationId, attestation: { type: 'symmetricKey' } }));
+      try {
+        const r = await b.service('POST', `/enrollments?${API}`, { body: { mode: 'create', enrollments } });
+        assert.deepEqual(r.json, { errors: [], isSuccessful: true }, r.text);
+        acknowledged.add(n);
+      } catch (e) {
+        if (!over) throw e;
+      }
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 8 }, client));
+  await Promise.race([clients, until('a storm', () => acknowledged.size > 50, 60000)]);
+  over = true;
+  await b.kill();
+  await clients;
+  await b.restart();
+  const there = new Map();
+  for (const id of await allOf('k')) there.set(Number(id.split('-')[1]), (there.get(Number(id.split('-')[1])) ?? 0) + 1);
+  assert.deepEqual([...acknowledged].filter((n) => !there.has(n)), [], 'lost');
+  assert.deepEqual([...there].filter(([, n]) => n !== 10), [], 'in part');
+  for (const n of there.keys()) {
+    const body = { mode: 'delete', enrollments: ids(`k-${n}`, 10).map((registrationId) => ({ registrationId })) };
+    assert.equal((await b.service('POST', `/enrollments?${API}`, { body })).json.isSuccessful, true);
+  }
 });
 
 // Without what the service alone writes.
