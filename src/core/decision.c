@@ -1,4 +1,4 @@
-/* core/decision.c: decision records: from a search to JSON text (shape: doc/wire/manage.md), and
+/* core/decision.c: decision records: from a reading to JSON text (shape: doc/wire/manage.md), and
  * back to the operator. What is presented is a stranger's: it is cut to the lengths of genuine
  * names before it is kept. */
 #include "core/decision.h"
@@ -102,7 +102,7 @@ static err write_enrollment(const struct env *env, const struct enrollment *e,
     return arena_buf_end(env->arena, &text, ret_text);
 }
 
-err core_decision_found(const struct env *env, const struct core_found *found, struct decision *d)
+static err add_found(const struct env *env, const struct core_found *found, struct decision *d)
 {
     struct buf text;
     struct json_writer w;
@@ -119,6 +119,14 @@ err core_decision_found(const struct env *env, const struct core_found *found, s
     }
     json_write_end_array(&w);
     return arena_buf_end(env->arena, &text, &d->considered);
+}
+
+err core_decision_describe(const struct env *env, const struct claim *claim,
+                           const struct core_reading *reading, struct decision *ret_decision)
+{
+    core_decision_begin(env, claim, reading->id_scope, reading->registration_key, ret_decision);
+    TRY(core_decision_presented(env, claim, ret_decision));
+    return add_found(env, &reading->found, ret_decision);
 }
 
 /* ---- for the operator ---- */

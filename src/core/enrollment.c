@@ -1,6 +1,6 @@
 /* core/enrollment.c: creating, replacing, deleting and reading enrollments. Knows the rules of
  * reference dps-service-api.md 6 that are about meaning; JSON and headers are api/'s, registering
- * is core/core.c's. */
+ * is core/register.c's. */
 #include "core/enrollment.h"
 
 #include "core/anchor.h"

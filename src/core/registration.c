@@ -1,5 +1,5 @@
 /* core/registration.c: the table of a registration's moves, what holds in each status, and the
- * operator's view of the records. Who may make a move is decided in core/core.c. */
+ * operator's view of the records. Who may make a move is decided in core/register.c. */
 #include "core/registration.h"
 
 #include <assert.h>
