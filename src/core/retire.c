@@ -7,6 +7,7 @@
 #include "core/match.h"
 #include "model/limits.h"
 #include "store/store.h"
+#include "store/sweep.h"
 
 struct retiring {
     const struct env *env;
@@ -75,15 +76,10 @@ static err check_unused(struct retiring *w, struct store_tx *tx)
 static err drop_links(struct retiring *w, struct store_tx *tx)
 {
     const struct linked_hub prefix = { .id_scope = w->instance.id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = LIMIT_LINKED_HUBS };
-    struct linked_hub *rows;
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
     size_t n;
 
-    TRY(store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(store_delete(tx, &KIND_LINKED_HUB, &rows[i]));
-    }
-    return OK;
+    return store_sweep(tx, &KIND_LINKED_HUB, &scan, LIMIT_LINKED_HUBS, w->env->arena, &n);
 }
 
 static err mark(struct store_tx *tx, void *arg)
@@ -131,28 +127,14 @@ err core_retire_begin(const struct env *env, struct span name, bool force,
 
 /* ---- the rest ---- */
 
-/* Takes rows of one kind, a few at a time as they may be large. */
 static err sweep_kind(struct retiring *w, struct store_tx *tx, const struct kind *kind, int index,
                       const void *prefix)
 {
-    size_t used = w->env->arena->used;
-    size_t n = 1;
+    struct store_scan scan = { .index = index, .prefix = prefix, .n_prefix = 1 };
+    size_t n;
 
-    while (n > 0 && w->taken < w->batch) {
-        size_t room = w->batch - w->taken;
-        struct store_scan scan = { .index = index,
-                                   .prefix = prefix,
-                                   .n_prefix = 1,
-                                   .limit = room < LIMIT_QUERY_BATCH ? room : LIMIT_QUERY_BATCH };
-        char *rows;
-
-        TRY(store_scan(tx, kind, &scan, w->env->arena, &rows, &n));
-        for (size_t i = 0; i < n; i++) {
-            TRY(store_delete(tx, kind, rows + i * kind->size));
-        }
-        w->taken += n;
-        w->env->arena->used = used;
-    }
+    TRY(store_sweep(tx, kind, &scan, w->batch - w->taken, w->env->arena, &n));
+    w->taken += n;
     return OK;
 }
 
@@ -160,15 +142,10 @@ static err drop_policies(struct retiring *w, struct store_tx *tx)
 {
     const struct policy prefix = { .owner_type = POLICY_OF_INSTANCE,
                                    .owner = w->instance.id_scope };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 2, .limit = LIMIT_POLICIES };
-    struct policy *rows;
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 2 };
     size_t n;
 
-    TRY(store_scan(tx, &KIND_POLICY, &scan, w->env->arena, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(store_delete(tx, &KIND_POLICY, &rows[i]));
-    }
-    return OK;
+    return store_sweep(tx, &KIND_POLICY, &scan, LIMIT_POLICIES, w->env->arena, &n);
 }
 
 static err sweep_rows(struct retiring *w, struct store_tx *tx)

@@ -7,6 +7,7 @@
 #include "hub/hub.h"
 #include "model/limits.h"
 #include "store/store.h"
+#include "store/sweep.h"
 
 /* Devices whose rows went, to be cut off. */
 struct gone {
@@ -64,22 +65,10 @@ static err check_unused(struct removing *w, struct store_tx *tx)
 static err drop_links(struct removing *w, struct store_tx *tx)
 {
     const struct linked_hub key = { .host_name = w->hub.host_name };
-    struct store_scan scan = {
-        .index = LINKED_HUB_BY_HOST, .prefix = &key, .n_prefix = 1, .limit = LIMIT_DELETE_BATCH
-    };
-    size_t mark = w->env->arena->used;
-    size_t n = 1;
+    struct store_scan scan = { .index = LINKED_HUB_BY_HOST, .prefix = &key, .n_prefix = 1 };
+    size_t n;
 
-    while (n > 0) {
-        struct linked_hub *rows;
-
-        TRY(store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &rows, &n));
-        for (size_t i = 0; i < n; i++) {
-            TRY(store_delete(tx, &KIND_LINKED_HUB, &rows[i]));
-        }
-        w->env->arena->used = mark;
-    }
-    return OK;
+    return store_sweep(tx, &KIND_LINKED_HUB, &scan, SIZE_MAX, w->env->arena, &n);
 }
 
 static err begin(struct store_tx *tx, void *arg)
@@ -155,37 +144,23 @@ static err sweep_devices(struct removing *w, struct store_tx *tx)
 static err sweep_decisions(struct removing *w, struct store_tx *tx)
 {
     const struct decision_row prefix = { .id_scope = w->hub.host_name };
-    size_t mark = w->env->arena->used;
-    size_t n = 1;
+    struct store_scan scan = { .index = DECISION_BY_REGISTRATION,
+                               .prefix = &prefix,
+                               .n_prefix = 1 };
+    size_t n;
 
-    while (n > 0 && w->taken < w->batch) {
-        struct store_scan scan = {
-            .index = DECISION_BY_REGISTRATION, .prefix = &prefix, .n_prefix = 1, .limit = room(w)
-        };
-        struct decision_row *rows;
-
-        TRY(store_scan(tx, &KIND_DECISION, &scan, w->env->arena, &rows, &n));
-        for (size_t i = 0; i < n; i++) {
-            TRY(store_delete(tx, &KIND_DECISION, &rows[i]));
-        }
-        w->taken += n;
-        w->env->arena->used = mark;
-    }
+    TRY(store_sweep(tx, &KIND_DECISION, &scan, w->batch - w->taken, w->env->arena, &n));
+    w->taken += n;
     return OK;
 }
 
 static err drop_policies(struct removing *w, struct store_tx *tx)
 {
     const struct policy prefix = { .owner_type = POLICY_OF_HUB, .owner = w->hub.host_name };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 2, .limit = LIMIT_POLICIES };
-    struct policy *rows;
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 2 };
     size_t n;
 
-    TRY(store_scan(tx, &KIND_POLICY, &scan, w->env->arena, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(store_delete(tx, &KIND_POLICY, &rows[i]));
-    }
-    return OK;
+    return store_sweep(tx, &KIND_POLICY, &scan, LIMIT_POLICIES, w->env->arena, &n);
 }
 
 static err sweep(struct store_tx *tx, void *arg)
