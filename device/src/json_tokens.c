@@ -7,6 +7,7 @@
 #include "json_tokens.h"
 
 #include "util/hex.h"
+#include "util/utf8.h"
 
 static struct span token_text(const struct berth_json *j, int i)
 {
@@ -68,25 +69,6 @@ int berth_json_find(const struct berth_json *j, int object, const char *name)
     return -1;
 }
 
-static void add_utf8(struct buf *out, unsigned c)
-{
-    if (c < 0x80) {
-        buf_add_u8(out, (uint8_t)c);
-    } else if (c < 0x800) {
-        buf_add_u8(out, (uint8_t)(0xc0 | c >> 6));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        buf_add_u8(out, (uint8_t)(0xe0 | c >> 12));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else {
-        buf_add_u8(out, (uint8_t)(0xf0 | c >> 18));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    }
-}
-
 /* Four hex digits. */
 static err take_unit(struct span *rest, unsigned *ret_unit)
 {
@@ -121,7 +103,7 @@ static err take_unicode(struct span *rest, struct buf *out)
     } else if (c == 0 || (c >= 0xdc00 && c < 0xe000)) {
         return ERR(MALFORMED);
     }
-    add_utf8(out, c);
+    utf8_encode(c, out);
     return OK;
 }
 

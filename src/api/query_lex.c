@@ -2,6 +2,8 @@
  * behind a backslash, as in the hub's query language; names of odd characters stand in [[ ]]. */
 #include "api/query_lex.h"
 
+#include "util/utf8.h"
+
 static bool is_white(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -200,25 +202,6 @@ struct query_token query_lex_next(struct query_lexer *l)
     return c == '[' && byte_at(l, from + 1) == '[' ? quoted_token(l) : symbol_token(l);
 }
 
-static void add_character(struct buf *out, int c)
-{
-    if (c < 0x80) {
-        buf_add_u8(out, (uint8_t)c);
-    } else if (c < 0x800) {
-        buf_add_u8(out, (uint8_t)(0xc0 | c >> 6));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        buf_add_u8(out, (uint8_t)(0xe0 | c >> 12));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else {
-        buf_add_u8(out, (uint8_t)(0xf0 | c >> 18));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-    }
-}
-
 err query_lex_text(struct arena *arena, struct query_token token, struct span *ret_text)
 {
     struct buf out = arena_buf(arena);
@@ -231,7 +214,7 @@ err query_lex_text(struct arena *arena, struct query_token token, struct span *r
 
         if (character == '\\') {
             step = escape_at(token.text, at, &character);
-            add_character(&out, character);
+            utf8_encode((uint32_t)character, &out);
         } else {
             buf_add_u8(&out, (uint8_t)character);
             step = character == mark ? 2 : 1;

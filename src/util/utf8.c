@@ -1,4 +1,5 @@
-/* util/utf8.c: well-formed UTF-8, told apart byte by byte; plain ASCII eight at a time. */
+/* util/utf8.c: well-formed UTF-8, told apart byte by byte, plain ASCII eight at a time; and
+ * characters written as such. */
 #include "util/utf8.h"
 
 size_t utf8_sequence(struct span s, size_t *ret_skip)
@@ -47,4 +48,23 @@ bool utf8_is_text(struct span s)
         i += n;
     }
     return true;
+}
+
+void utf8_encode(uint32_t c, struct buf *out)
+{
+    if (c < 0x80) {
+        buf_add_u8(out, (uint8_t)c);
+    } else if (c < 0x800) {
+        buf_add_u8(out, (uint8_t)(0xc0 | c >> 6));
+        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else if (c < 0x10000) {
+        buf_add_u8(out, (uint8_t)(0xe0 | c >> 12));
+        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else {
+        buf_add_u8(out, (uint8_t)(0xf0 | c >> 18));
+        buf_add_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+        buf_add_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        buf_add_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
+    }
 }

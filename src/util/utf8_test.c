@@ -48,6 +48,34 @@ static void sequences(void **state)
     }
 }
 
+/* Each is a sequence of its own, and the last character of its length or the first of the next. */
+static void characters(void **state)
+{
+    static const struct {
+        uint32_t c;
+        const char *bytes;
+    } edges[] = {
+        { 'a', "a" },
+        { 0x7f, "\x7f" },
+        { 0x80, "\xc2\x80" },
+        { 0x7ff, "\xdf\xbf" },
+        { 0x800, "\xe0\xa0\x80" },
+        { 0xffff, "\xef\xbf\xbf" },
+        { 0x10000, "\xf0\x90\x80\x80" },
+        { 0x10ffff, "\xf4\x8f\xbf\xbf" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++) {
+        uint8_t room[4];
+        struct buf out = buf_over(room, sizeof(room));
+
+        utf8_encode(edges[i].c, &out);
+        assert_true(span_eq(buf_span(&out), span_str(edges[i].bytes)));
+        assert_int_equal(utf8_sequence(buf_span(&out), NULL), out.len);
+    }
+}
+
 /* Each case behind 0 to 16 plain characters and before as many, so at every place of a word. */
 static void texts(void **state)
 {
@@ -73,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequences),
+        cmocka_unit_test(characters),
         cmocka_unit_test(texts),
     };
 
