@@ -123,6 +123,8 @@ static err begin(struct import *im)
             return err_set(ERR_MALFORMED, "%s:%lld: %s", im->file, (long long)record.line,
                            berth_cli_printf(im->cli, "%s", err_detail()));
         }
+        im->rows.dir = im->dir;
+        im->rows.only_id = strcmp(im->kind.mode, "delete") == 0;
     }
     if (im->state.offset > 0) {
         TRY(berth_records_seek(&im->records, im->state.offset, im->state.line));

@@ -158,12 +158,10 @@ static err decode_line(struct import *im, struct span line, struct span *ret_bod
 static err decode_row(struct import *im, const struct record *record, struct span *ret_body,
                       struct span *ret_id)
 {
-    bool only_id = strcmp(im->kind.mode, "delete") == 0;
     struct buf out = buf_over(im->scratch, LIMIT_HTTP_BODY);
     struct json_writer w = json_writer_over(&out);
 
-    TRY(berth_rows_decode(im->cli, &im->rows, record->text, record->len, im->dir, only_id, &w,
-                          ret_id));
+    TRY(berth_rows_decode(im->cli, &im->rows, record->text, record->len, &w, ret_id));
     if (out.failed) {
         return err_set(ERR_MALFORMED, "larger than the service takes");
     }

@@ -144,16 +144,10 @@ static bool is_bool(const char *value)
     return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
 }
 
-/* The value behind '=', else the next argument if it is one, else "true". */
-static err set_bool(struct options *o, struct place p, const char *value, const char *next, int *at,
-                    char *why, size_t size)
+static err set_bool(struct options *o, struct place p, const char *value, char *why, size_t size)
 {
     if (value != NULL && !is_bool(value)) {
         return fail(why, size, "--%s is true or false, not '%s'", option_at(o, p)->name, value);
-    }
-    if (value == NULL && next != NULL && is_bool(next)) {
-        value = next;
-        ++*at;
     }
     return set(o, p, value ? value : "true", why, size);
 }
@@ -180,7 +174,11 @@ static err parse_named(struct options *o, int argc, char *const *argv, int *at, 
                      : set(o, p, "", why, size);
     }
     if (option_at(o, p)->kind == OPTION_BOOL) {
-        return set_bool(o, p, value, *at + 1 < argc ? argv[*at + 1] : NULL, at, why, size);
+        /* The value behind '=', else the next argument if it is one, else "true". */
+        if (value == NULL && *at + 1 < argc && is_bool(argv[*at + 1])) {
+            value = argv[++*at];
+        }
+        return set_bool(o, p, value, why, size);
     }
     if (value == NULL && *at + 1 >= argc) {
         return fail(why, size, "--%s wants a value", option_at(o, p)->name);

@@ -100,7 +100,7 @@ static err read_certificate(struct cli *cli, const char *dir, struct enrollment_
 }
 
 static err decode_cells(struct cli *cli, const struct rows *rows, const struct span *cells,
-                        const char *dir, bool only_id, struct json_writer *w, struct span *ret_id)
+                        struct json_writer *w, struct span *ret_id)
 {
     struct enrollment_values v = { .is_cells = true };
 
@@ -115,18 +115,18 @@ static err decode_cells(struct cli *cli, const struct rows *rows, const struct s
         return err_set(ERR_MALFORMED, "%s is empty", berth_enrollment_column(rows->kind, VALUE_ID));
     }
     *ret_id = v.at[VALUE_ID];
-    if (only_id) {
+    if (rows->only_id) {
         berth_enrollment_body_write_id(rows->kind, &v, w);
         return OK;
     }
-    TRY(read_certificate(cli, dir, &v, VALUE_CERTIFICATE_PATH, VALUE_CERTIFICATE));
-    TRY(read_certificate(cli, dir, &v, VALUE_SECONDARY_CERTIFICATE_PATH,
+    TRY(read_certificate(cli, rows->dir, &v, VALUE_CERTIFICATE_PATH, VALUE_CERTIFICATE));
+    TRY(read_certificate(cli, rows->dir, &v, VALUE_SECONDARY_CERTIFICATE_PATH,
                          VALUE_SECONDARY_CERTIFICATE));
     return berth_enrollment_body_write(cli, rows->kind, &v, NULL, w);
 }
 
 err berth_rows_decode(struct cli *cli, const struct rows *rows, uint8_t *record, size_t len,
-                      const char *dir, bool only_id, struct json_writer *w, struct span *ret_id)
+                      struct json_writer *w, struct span *ret_id)
 {
     struct span cells[ROWS_COLUMNS_MAX];
     size_t n = 0;
@@ -138,7 +138,7 @@ err berth_rows_decode(struct cli *cli, const struct rows *rows, uint8_t *record,
                        rows->n);
     }
     TRY(e);
-    e = decode_cells(cli, rows, cells, dir, only_id, w, ret_id);
+    e = decode_cells(cli, rows, cells, w, ret_id);
     return err_is(e, ERR_MALFORMED) ? ERR(UNSUPPORTED) : e; /* the detail stays */
 }
 

@@ -58,7 +58,9 @@ static struct span decode(struct cli *cli, const char *header, const char *row, 
 
     assert_true(err_is_ok(read_header(ENROLLMENT_INDIVIDUAL, header, &rows)));
     memcpy(record, row, strlen(row));
-    *ret_e = berth_rows_decode(cli, &rows, record, strlen(row), "/nowhere", only_id, &w, &id);
+    rows.dir = "/nowhere";
+    rows.only_id = only_id;
+    *ret_e = berth_rows_decode(cli, &rows, record, strlen(row), &w, &id);
     return err_is_ok(*ret_e) ? buf_span(&out) : span_str(err_detail());
 }
 
