@@ -1,7 +1,7 @@
 /* store/sqlite.c: the embedded store. Reads run on the caller's thread over a connection of the
  * pool; writes are jobs of the writer's thread, which does a batch in one transaction, each job
  * that writes in a savepoint of its own, and wakes the callers after the commit. SQL comes from
- * sqlite_sql.c, the file from sqlite_file.c. */
+ * sqlite_sql.c, rows go in and out by sqlite_row.c, the file is sqlite_file.c's. */
 #include <assert.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -9,9 +9,8 @@
 
 #include "model/limits.h"
 #include "store/backend.h"
-#include "store/row.h"
 #include "store/sqlite_file.h"
-#include "store/sqlite_sql.h"
+#include "store/sqlite_row.h"
 #include "store/writer.h"
 
 struct sqlite_store {
@@ -34,92 +33,6 @@ static const char SAVEPOINT[] = "SAVEPOINT job";
 static const char RELEASE[] = "RELEASE job";
 static const char ROLLBACK_TO[] = "ROLLBACK TO job";
 
-/* ---- one statement ---- */
-
-static err statement_of(struct store_sqlite_db *db, const struct kind *kind,
-                        const struct store_sql *sql, sqlite3_stmt **ret_stmt)
-{
-    unsigned number = store_sql_number(sql);
-    char text[4096];
-    struct buf out = buf_over(text, sizeof(text));
-
-    *ret_stmt = store_sqlite_db_cached(db, kind, number);
-    if (*ret_stmt != NULL) {
-        return OK;
-    }
-    store_sql_print(sql, kind, &out);
-    TRY(buf_ok(&out));
-    return store_sqlite_db_prepare(db, kind, number, buf_span(&out), ret_stmt);
-}
-
-static int bind_field(sqlite3_stmt *stmt, int at, const struct field *f, const void *record)
-{
-    switch (f->type) {
-    case FIELD_TEXT:
-        return store_sqlite_db_bind_text(stmt, at, store_row_span(record, f));
-    case FIELD_BLOB:
-    case FIELD_SECRET:
-        return store_sqlite_db_bind_blob(stmt, at, store_row_span(record, f));
-    case FIELD_INT:
-    case FIELD_ENUM:
-        return sqlite3_bind_int64(stmt, at, store_row_int(record, f));
-    }
-    return SQLITE_MISUSE;
-}
-
-/* The first n fields of the order to the first n parameters; without one, of the kind. */
-static err bind_fields(struct store_sqlite_db *db, sqlite3_stmt *stmt, const struct kind *kind,
-                       const struct store_order *order, int n, const void *record)
-{
-    for (int i = 0; i < n; i++) {
-        int field = order != NULL ? order->fields[i] : i;
-        int rc = bind_field(stmt, i + 1, &kind->fields[field], record);
-
-        if (rc != SQLITE_OK) {
-            return store_sqlite_db_fault(db, rc);
-        }
-    }
-    return OK;
-}
-
-static err read_span(sqlite3_stmt *stmt, int column, struct arena *arena, struct span *ret_value)
-{
-    const void *data = sqlite3_column_blob(stmt, column); /* a text's bytes, too */
-    int len;
-
-    if (data != NULL) {
-        len = sqlite3_column_bytes(stmt, column);
-        return arena_copy(arena, span_of(data, (size_t)len), ret_value);
-    }
-    if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
-        *ret_value = SPAN_NONE;
-        return OK;
-    }
-    return sqlite3_column_bytes(stmt, column) == 0 ? arena_copy(arena, SPAN(""), ret_value)
-                                                   : ERR(NOMEM);
-}
-
-static err read_row(sqlite3_stmt *stmt, const struct kind *kind, bool without_secrets,
-                    struct arena *arena, void *row)
-{
-    for (int i = 0; i < kind->n_fields; i++) {
-        const struct field *f = &kind->fields[i];
-
-        if (store_row_is_hidden(f, without_secrets)) {
-            continue; /* the row is zeroed */
-        }
-        if (store_row_is_span(f)) {
-            struct span value;
-
-            TRY(read_span(stmt, i, arena, &value));
-            store_row_set_span(row, f, value);
-        } else {
-            store_row_set_int(row, f, sqlite3_column_int64(stmt, i));
-        }
-    }
-    return OK;
-}
-
 /* ---- inside a transaction ---- */
 
 static struct sqlite_tx *tx_of(struct store_tx *tx)
@@ -134,7 +47,7 @@ static err find_row(struct store_sqlite_db *db, sqlite3_stmt *stmt, const struct
 
     if (rc == SQLITE_ROW) {
         *ret_found = true;
-        return read_row(stmt, kind, false, arena, row);
+        return store_sqlite_row_read(stmt, kind, false, arena, row);
     }
     *ret_found = false;
     return rc == SQLITE_DONE ? OK : store_sqlite_db_fault(db, rc);
@@ -152,8 +65,8 @@ static err sqlite_find(struct store_tx *tx, const struct kind *kind, const void 
     err e;
 
     assert(kind->size <= sizeof(row));
-    TRY(statement_of(db, kind, &sql, &stmt));
-    TRY(bind_fields(db, stmt, kind, NULL, kind->n_key, key));
+    TRY(store_sqlite_row_statement(db, kind, &sql, &stmt));
+    TRY(store_sqlite_row_bind(db, stmt, kind, NULL, kind->n_key, key));
     e = find_row(db, stmt, kind, arena, row, &found);
     (void)sqlite3_reset(stmt);
     if (!err_is_ok(e)) {
@@ -184,8 +97,8 @@ static err change(struct store_tx *tx, const struct kind *kind, enum store_sql_v
     sqlite3_stmt *stmt;
 
     TRY(open_savepoint(tx_of(tx)));
-    TRY(statement_of(db, kind, &(struct store_sql){ .verb = verb }, &stmt));
-    TRY(bind_fields(db, stmt, kind, NULL, n_fields, record));
+    TRY(store_sqlite_row_statement(db, kind, &(struct store_sql){ .verb = verb }, &stmt));
+    TRY(store_sqlite_row_bind(db, stmt, kind, NULL, n_fields, record));
     return store_sqlite_db_finish(db, stmt);
 }
 
@@ -223,7 +136,7 @@ static err collect_row(struct walk *w, sqlite3_stmt *stmt)
     void *row;
 
     TRY(store_rows_add(&w->rows, &row));
-    TRY(read_row(stmt, w->kind, w->scan->without_secrets, w->rows.arena, row));
+    TRY(store_sqlite_row_read(stmt, w->kind, w->scan->without_secrets, w->rows.arena, row));
     w->is_over = w->rows.n == w->scan->limit;
     return OK;
 }
@@ -234,8 +147,9 @@ static err hand_row(struct walk *w, sqlite3_stmt *stmt)
     size_t mark = arena->used;
     void *row = arena_alloc(arena, w->kind->size);
     bool more = true;
-    err e =
-        row == NULL ? ERR(NOMEM) : read_row(stmt, w->kind, w->scan->without_secrets, arena, row);
+    err e = row == NULL
+                ? ERR(NOMEM)
+                : store_sqlite_row_read(stmt, w->kind, w->scan->without_secrets, arena, row);
 
     if (err_is_ok(e)) {
         e = w->fn(row, w->arg, &more);
@@ -276,8 +190,8 @@ static err walk_part(struct walk *w, const void *from, int n_equal, enum store_s
     if (w->is_over) {
         return OK;
     }
-    TRY(statement_of(w->db, w->kind, &sql, &stmt));
-    TRY(bind_fields(w->db, stmt, w->kind, &w->order, n_bound, from));
+    TRY(store_sqlite_row_statement(w->db, w->kind, &sql, &stmt));
+    TRY(store_sqlite_row_bind(w->db, stmt, w->kind, &w->order, n_bound, from));
     (void)sqlite3_bind_int64(stmt, n_bound + 1, limit);
     e = step_rows(w, stmt);
     (void)sqlite3_reset(stmt);
@@ -388,8 +302,8 @@ static err sqlite_count(struct store_tx *tx, const struct kind *kind, const stru
     err e = OK;
     int rc;
 
-    TRY(statement_of(db, kind, &sql, &stmt));
-    TRY(bind_fields(db, stmt, kind, &order, scan->n_prefix, scan->prefix));
+    TRY(store_sqlite_row_statement(db, kind, &sql, &stmt));
+    TRY(store_sqlite_row_bind(db, stmt, kind, &order, scan->n_prefix, scan->prefix));
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW) {
         *ret_n = sqlite3_column_int64(stmt, 0);
