@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/limits.h"
+#include "store/files_test.h"
 #include "store/sink.h"
 
 enum { ARENA_SIZE = 1 << 20, RETENTION_MS = 1000 };
@@ -20,7 +21,7 @@ enum { ARENA_SIZE = 1 << 20, RETENTION_MS = 1000 };
 struct fixture {
     struct sink *sink;
     struct arena arena;
-    char dir[64], path[96];
+    struct files files;
 };
 
 static err open_mem(const char *path, struct sink **ret_sink)
@@ -51,26 +52,18 @@ static int setup(void **state)
     struct fixture *f = (struct fixture *)calloc(1, sizeof(*f));
 
     arena_init(&f->arena, malloc(ARENA_SIZE), ARENA_SIZE);
-    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/sink-test-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof(f->path), "%s/e.db", f->dir);
-    assert_true(err_is_ok(backend->open(f->path, &f->sink)));
+    files_open(&f->files);
+    assert_true(err_is_ok(backend->open(f->files.path, &f->sink)));
     *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
     struct fixture *f = (struct fixture *)*state;
-    char path[128];
 
     sink_close(f->sink);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(f->dir);
+    files_close(&f->files);
     free(f->arena.block);
     free(f);
     return 0;
@@ -391,7 +384,7 @@ static void reopen(struct fixture *f, int64_t retention_ms)
 {
     sink_close(f->sink);
     f->sink = NULL;
-    assert_true(err_is_ok(sink_sqlite_open(f->path, retention_ms, &f->sink)));
+    assert_true(err_is_ok(sink_sqlite_open(f->files.path, retention_ms, &f->sink)));
 }
 
 static void test_reopen(void **state)
@@ -403,7 +396,7 @@ static void test_reopen(void **state)
     int64_t last;
     size_t n;
 
-    assert_int_equal(sink_sqlite_open(f->path, 0, &second).code, ERR_BUSY);
+    assert_int_equal(sink_sqlite_open(f->files.path, 0, &second).code, ERR_BUSY);
     reopen(f, 0);
     assert_true(err_is_ok(sink_last_offset(f->sink, &last)));
     assert_int_equal(last, first);

@@ -11,36 +11,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/files_test.h"
 #include "store/sink.h"
 #include "store/sqlite_file.h"
 #include "store/store.h"
 
 struct fixture {
-    char dir[64], path[96];
+    struct files files;
 };
 
 static int setup(void **state)
 {
     struct fixture *f = (struct fixture *)calloc(1, sizeof(*f));
 
-    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/store-file-test-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof(f->path), "%s/s.db", f->dir);
+    files_open(&f->files);
     *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
     struct fixture *f = (struct fixture *)*state;
-    char path[128];
 
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
-        (void)unlink(path);
-    }
-    assert_int_equal(rmdir(f->dir), 0); /* nothing else was left there */
+    files_close(&f->files);
     free(f);
     return 0;
 }
@@ -49,14 +42,14 @@ static void change_file(const struct fixture *f, const char *sql)
 {
     sqlite3 *db;
 
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(f->files.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static void write_file(const struct fixture *f, const char *text)
 {
-    FILE *file = fopen(f->path, "w");
+    FILE *file = fopen(f->files.path, "w");
 
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
@@ -70,7 +63,7 @@ struct image {
 
 static void read_file(const struct fixture *f, struct image *ret_image)
 {
-    FILE *file = fopen(f->path, "r");
+    FILE *file = fopen(f->files.path, "r");
 
     assert_non_null(file);
     ret_image->len = fread(ret_image->bytes, 1, sizeof(ret_image->bytes), file);
@@ -83,9 +76,9 @@ static void assert_refused(const struct fixture *f, enum err_code code, const ch
     struct store *s = NULL;
 
     read_file(f, &before);
-    assert_int_equal(store_sqlite_open(f->path, 1, &s).code, code);
+    assert_int_equal(store_sqlite_open(f->files.path, 1, &s).code, code);
     assert_null(s);
-    assert_non_null(strstr(err_detail(), f->path));
+    assert_non_null(strstr(err_detail(), f->files.path));
     if (strstr(err_detail(), words) == NULL) {
         fail_msg("no '%s' in: %s", words, err_detail());
     }
@@ -98,7 +91,7 @@ static void make_store(const struct fixture *f)
 {
     struct store *s;
 
-    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 1, &s)));
     store_close(s);
 }
 
@@ -117,17 +110,17 @@ static void test_foreign_files_are_refused(void **state)
     write_file(f, "Not a database, but a text of some length that is not a header either: "
                   "a hundred bytes are needed to look at.");
     assert_refused(f, ERR_CORRUPT, "not a database");
-    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(unlink(f->files.path), 0);
 
     change_file(f, "CREATE TABLE theirs (x)");
     assert_refused(f, ERR_CORRUPT, "another program's");
-    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(unlink(f->files.path), 0);
 
     change_file(f, "PRAGMA application_id=42");
     assert_refused(f, ERR_CORRUPT, "another program's");
-    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(unlink(f->files.path), 0);
 
-    assert_true(err_is_ok(sink_sqlite_open(f->path, 0, &sink)));
+    assert_true(err_is_ok(sink_sqlite_open(f->files.path, 0, &sink)));
     sink_close(sink);
     assert_refused(f, ERR_CORRUPT, "not a store of berthd");
 }
@@ -137,8 +130,8 @@ static void test_second_open_is_refused(void **state)
     struct fixture *f = (struct fixture *)*state;
     struct store *s, *second = NULL;
 
-    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
-    assert_int_equal(store_sqlite_open(f->path, 1, &second).code, ERR_BUSY);
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 1, &s)));
+    assert_int_equal(store_sqlite_open(f->files.path, 1, &second).code, ERR_BUSY);
     assert_null(second);
     assert_non_null(strstr(err_detail(), "in use by another berthd"));
     store_close(s);
@@ -151,7 +144,7 @@ static void test_missing_directory(void **state)
     struct store *s;
     char path[128];
 
-    (void)snprintf(path, sizeof(path), "%s/none/s.db", f->dir);
+    (void)snprintf(path, sizeof(path), "%s/none/s.db", f->files.dir);
     assert_int_equal(store_sqlite_open(path, 1, &s).code, ERR_IO);
     assert_non_null(strstr(err_detail(), path));
 }
@@ -178,12 +171,12 @@ static void test_files_are_private(void **state)
     mode_t old = umask(0);
     struct store *s;
 
-    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 1, &s)));
     assert_true(err_is_ok(store_write(s, put_hub, &hub)));
-    assert_private(f->path, "");
-    assert_private(f->path, "-wal");
-    assert_private(f->path, "-shm");
-    assert_private(f->path, ".lock");
+    assert_private(f->files.path, "");
+    assert_private(f->files.path, "-wal");
+    assert_private(f->files.path, "-shm");
+    assert_private(f->files.path, ".lock");
     store_close(s);
     (void)umask(old);
 }
@@ -207,20 +200,20 @@ static void test_writes_outlive_a_crash(void **state)
     pid_t child = fork();
 
     if (child == 0) {
-        bool ok = err_is_ok(store_sqlite_open(f->path, 2, &s)) &&
+        bool ok = err_is_ok(store_sqlite_open(f->files.path, 2, &s)) &&
                   err_is_ok(store_write(s, put_hub, &hub));
         _exit(ok ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     hub.created_ms = 0;
-    assert_true(err_is_ok(store_sqlite_open(f->path, 2, &s)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 2, &s)));
     assert_true(err_is_ok(store_read(s, get_hub, &hub)));
     assert_int_equal(hub.created_ms, 17);
     store_close(s);
 
     hub.created_ms = 0;
-    assert_true(err_is_ok(store_sqlite_open(f->path, 2, &s)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 2, &s)));
     assert_true(err_is_ok(store_read(s, get_hub, &hub)));
     assert_int_equal(hub.created_ms, 17);
     store_close(s);
@@ -240,11 +233,11 @@ static void test_migration(void **state)
     int64_t value;
 
     /* What fails half-way leaves an empty file, which is then begun anew. */
-    assert_false(err_is_ok(store_sqlite_file_open(f->path, &broken, 1, &file)));
+    assert_false(err_is_ok(store_sqlite_file_open(f->files.path, &broken, 1, &file)));
     assert_null(file);
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &first, 1, &file)));
+    assert_true(err_is_ok(store_sqlite_file_open(f->files.path, &first, 1, &file)));
     store_sqlite_file_close(file);
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &second, 1, &file)));
+    assert_true(err_is_ok(store_sqlite_file_open(f->files.path, &second, 1, &file)));
     assert_true(
         err_is_ok(store_sqlite_db_ask(store_sqlite_file_writer(file), "SELECT x FROM b", &value)));
     assert_int_equal(value, 6);
@@ -253,13 +246,14 @@ static void test_migration(void **state)
     assert_int_equal(value, 2);
     store_sqlite_file_close(file);
     file = NULL;
-    assert_int_equal(store_sqlite_file_open(f->path, &first, 1, &file).code, ERR_NEWER_SCHEMA);
+    assert_int_equal(store_sqlite_file_open(f->files.path, &first, 1, &file).code,
+                     ERR_NEWER_SCHEMA);
     /* A failing step of a later version leaves the old version whole. */
-    assert_int_equal(unlink(f->path), 0);
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &first, 1, &file)));
+    assert_int_equal(unlink(f->files.path), 0);
+    assert_true(err_is_ok(store_sqlite_file_open(f->files.path, &first, 1, &file)));
     store_sqlite_file_close(file);
-    assert_false(err_is_ok(store_sqlite_file_open(f->path, &broken, 1, &file)));
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &second, 1, &file)));
+    assert_false(err_is_ok(store_sqlite_file_open(f->files.path, &broken, 1, &file)));
+    assert_true(err_is_ok(store_sqlite_file_open(f->files.path, &second, 1, &file)));
     assert_true(
         err_is_ok(store_sqlite_db_ask(store_sqlite_file_writer(file), "SELECT x FROM b", &value)));
     assert_int_equal(value, 6);
@@ -311,10 +305,10 @@ static void test_a_store_of_the_first_version_is_migrated(void **state)
     struct store *s;
 
     first.version = 1;
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &first, 1, &file)));
+    assert_true(err_is_ok(store_sqlite_file_open(f->files.path, &first, 1, &file)));
     assert_true(err_is_ok(store_sqlite_db_exec(store_sqlite_file_writer(file), rows)));
     store_sqlite_file_close(file);
-    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 1, &s)));
     assert_true(err_is_ok(store_read(s, get_first_version_rows, NULL)));
     store_close(s);
 }
@@ -327,7 +321,8 @@ static void test_the_writer_syncs_each_commit(void **state)
     struct store_sqlite_file *file;
     int64_t value;
 
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
+    assert_true(
+        err_is_ok(store_sqlite_file_open(f->files.path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
     assert_true(err_is_ok(
         store_sqlite_db_ask(store_sqlite_file_writer(file), "PRAGMA synchronous", &value)));
     assert_int_equal(value, 2); /* FULL */
@@ -340,7 +335,8 @@ static void test_readers_cannot_write(void **state)
     struct store_sqlite_file *file;
     struct store_sqlite_db *db;
 
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
+    assert_true(
+        err_is_ok(store_sqlite_file_open(f->files.path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
     db = store_sqlite_file_borrow(file);
     assert_int_equal(store_sqlite_db_exec(db, "DELETE FROM hub").code, ERR_DENIED);
     store_sqlite_file_give_back(file, db);
@@ -354,7 +350,8 @@ static void test_statement_cache(void **state)
     struct store_sqlite_file *file;
     struct store_sqlite_db *db;
 
-    assert_true(err_is_ok(store_sqlite_file_open(f->path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
+    assert_true(
+        err_is_ok(store_sqlite_file_open(f->files.path, &STORE_SCHEMA_SQLITE_STORE, 1, &file)));
     db = store_sqlite_file_writer(file);
     for (unsigned i = 0; i < 1000; i++) {
         sqlite3_stmt *stmt;
@@ -376,13 +373,13 @@ static void test_holder(void **state)
     struct store *s = NULL;
     int64_t pid = -1;
 
-    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_true(err_is_ok(store_sqlite_holder(f->files.path, &pid)));
     assert_int_equal(pid, 0);
-    assert_true(err_is_ok(store_sqlite_open(f->path, 1, &s)));
-    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_true(err_is_ok(store_sqlite_open(f->files.path, 1, &s)));
+    assert_true(err_is_ok(store_sqlite_holder(f->files.path, &pid)));
     assert_int_equal(pid, getpid());
     store_close(s);
-    assert_true(err_is_ok(store_sqlite_holder(f->path, &pid)));
+    assert_true(err_is_ok(store_sqlite_holder(f->files.path, &pid)));
     assert_int_equal(pid, 0);
 }
 

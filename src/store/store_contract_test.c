@@ -18,6 +18,7 @@
 
 #include "model/kinds.h"
 #include "model/records.h"
+#include "store/files_test.h"
 #include "store/row.h"
 #include "store/sealer_test.h"
 #include "store/store.h"
@@ -31,7 +32,7 @@ struct fixture {
     struct arena arena;
     struct sealer_keys keys;
     struct store_sealer sealer;
-    char dir[64], path[96];
+    struct files files;
 };
 
 static err open_mem(const char *path, struct store **ret_store)
@@ -58,10 +59,8 @@ static int setup(void **state)
     struct fixture *f = (struct fixture *)calloc(1, sizeof(*f));
 
     arena_init(&f->arena, malloc(ARENA_SIZE), ARENA_SIZE);
-    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/store-test-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof(f->path), "%s/s.db", f->dir);
-    assert_true(err_is_ok(backend->open(f->path, &f->store)));
+    files_open(&f->files);
+    assert_true(err_is_ok(backend->open(f->files.path, &f->store)));
     f->keys.keys[0] = 1;
     f->sealer = sealer_over(&f->keys);
     if (backend->is_sealed) {
@@ -73,16 +72,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
     struct fixture *f = (struct fixture *)*state;
-    char path[128];
 
     store_close(f->store);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(f->dir);
+    files_close(&f->files);
     free(f->arena.block);
     free(f);
     return 0;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "model/limits.h"
+#include "store/files_test.h"
 #include "store/sealer_test.h"
 #include "store/store.h"
 
@@ -44,7 +45,7 @@ struct fixture {
     struct arena arena;
     struct sealer_keys keys;
     struct store_sealer sealer;
-    char dir[64], path[96];
+    struct files files;
 };
 
 static int setup(void **state)
@@ -53,10 +54,8 @@ static int setup(void **state)
 
     f->backend = (const struct backend_case *)*state;
     arena_init(&f->arena, malloc(ARENA_SIZE), ARENA_SIZE);
-    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/store-seal-test-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof(f->path), "%s/s.db", f->dir);
-    assert_true(err_is_ok(f->backend->open(f->path, &f->store)));
+    files_open(&f->files);
+    assert_true(err_is_ok(f->backend->open(f->files.path, &f->store)));
     f->keys.keys[0] = KEY_A;
     f->sealer = sealer_over(&f->keys);
     store_use_sealer(f->store, &f->sealer);
@@ -66,16 +65,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
     struct fixture *f = (struct fixture *)*state;
-    char path[128];
 
     store_close(f->store);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(f->dir);
+    files_close(&f->files);
     free(f->arena.block);
     free(f);
     return 0;
@@ -434,7 +427,7 @@ static bool is_in_file(const struct fixture *f, const char *suffix, const char *
     FILE *file;
     size_t n;
 
-    (void)snprintf(path, sizeof(path), "%s%s", f->path, suffix);
+    (void)snprintf(path, sizeof(path), "%s%s", f->files.path, suffix);
     file = fopen(path, "r");
     assert_non_null(file);
     n = fread(bytes, 1, sizeof(bytes), file);
@@ -498,7 +491,7 @@ static void test_migration_of_free_space(void **state)
     store_use_sealer(f->store, NULL);
     fill_many(f);
     store_close(f->store);
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(f->files.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
                                   "PRAGMA secure_delete=OFF;"
                                   "DELETE FROM device WHERE device_id > 'device-00003'",
@@ -506,7 +499,7 @@ static void test_migration_of_free_space(void **state)
                      SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     assert_true(is_in_file(f, "", "primary-secret-400"));
-    assert_true(err_is_ok(f->backend->open(f->path, &f->store)));
+    assert_true(err_is_ok(f->backend->open(f->files.path, &f->store)));
     store_use_sealer(f->store, &f->sealer);
     assert_true(err_is_ok(store_seal_note(f->store, KEY_A, 1)));
     assert_int_equal(reseal(f, &s, &rows), ERR_NONE);

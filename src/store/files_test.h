@@ -1,0 +1,34 @@
+/* store/files_test.h: for tests: a directory of their own for one database file. */
+#ifndef STORE_FILES_TEST_H
+#define STORE_FILES_TEST_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <unistd.h>
+
+struct files {
+    char dir[64], path[96]; /* of the database, which is not there yet */
+};
+
+static inline void files_open(struct files *f)
+{
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/berth-store-test-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    (void)snprintf(f->path, sizeof(f->path), "%s/s.db", f->dir);
+}
+
+/* With all that SQLite and the lock leave beside the database, and nothing else. */
+static inline void files_close(struct files *f)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
+    char path[128];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(f->dir), 0);
+}
+
+#endif
