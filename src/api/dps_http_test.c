@@ -90,13 +90,6 @@ static struct wire_reply ask(const char *method, const char *rest, const char *b
     return wire_ask(&w, method, target(rest), "Content-Type: application/json\r\n", body);
 }
 
-static void assert_has(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, text);
-    }
-}
-
 /* *ret_rest: the poll of the operation. */
 static void register_device(char ret_rest[256])
 {
@@ -128,14 +121,14 @@ static void registers_polls_and_looks_up(void **state)
     register_device(poll);
     r = ask("GET", poll, "");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "\"status\":\"assigned\",\"registrationState\":{\"registrationId\":"
-                       "\"dev1\"");
-    assert_has(r.body, "\"assignedHub\":\"" WIRE_HUB_HOST "\",\"deviceId\":\"dev1\"");
+    assert_has(&r, "\"status\":\"assigned\",\"registrationState\":{\"registrationId\":"
+                   "\"dev1\"");
+    assert_has(&r, "\"assignedHub\":\"" WIRE_HUB_HOST "\",\"deviceId\":\"dev1\"");
     assert_null(wire_header(&r, "Retry-After"));
     assert_null(wire_header(&r, "Location"));
     r = ask("POST", "/dev1" VERSION, "{\"registrationId\":\"dev1\"}");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "{\"registrationId\":\"dev1\",\"createdDateTimeUtc\":");
+    assert_has(&r, "{\"registrationId\":\"dev1\",\"createdDateTimeUtc\":");
     assert_null(strstr(r.body, "operationId"));
     assert_null(strstr(r.body, "null"));
 }
@@ -157,7 +150,7 @@ static void spellings_of_register(void **state)
         struct wire_reply r = ask("PUT", cases[i].rest, cases[i].body);
 
         assert_int_equal(r.status, 202);
-        assert_has(r.body, "\"status\":\"assigning\"}");
+        assert_has(&r, "\"status\":\"assigning\"}");
     }
 }
 
@@ -195,8 +188,8 @@ static void refusals(void **state)
         (void)snprintf(head, sizeof(head), "{\"errorCode\":%s,\"trackingId\":\"", t->code);
         assert_int_equal(r.status, t->status);
         assert_string_equal(wire_header(&r, "x-ms-error-code"), t->code);
-        assert_has(r.body, head);
-        assert_has(r.body, wire_header(&r, "x-ms-request-id"));
+        assert_has(&r, head);
+        assert_has(&r, wire_header(&r, "x-ms-request-id"));
         assert_int_equal(w.task_note.status, t->status);
     }
 }
@@ -243,14 +236,14 @@ static void disabled_enrollment(void **state)
     put_group(PROVISIONING_DISABLED);
     r = ask("PUT", "/dev1/register" VERSION, "");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "{\"operationId\":\"\",\"status\":\"disabled\",\"registrationState\":"
-                       "{\"registrationId\":\"dev1\"");
+    assert_has(&r, "{\"operationId\":\"\",\"status\":\"disabled\",\"registrationState\":"
+                   "{\"registrationId\":\"dev1\"");
     assert_null(wire_header(&r, "Location"));
     assert_null(wire_header(&r, "Retry-After"));
     assert_int_equal(w.task_note.reason, REASON_ENROLLMENT_DISABLED);
     r = ask("POST", "/dev1" VERSION, "");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "\"status\":\"disabled\"");
+    assert_has(&r, "\"status\":\"disabled\"");
     assert_null(strstr(r.body, "assignedHub"));
 }
 
@@ -263,8 +256,8 @@ static void never_registered_and_disabled(void **state)
     put_group(PROVISIONING_DISABLED);
     r = ask("POST", "/dev1" VERSION, "");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "{\"registrationId\":\"dev1\",\"createdDateTimeUtc\":\"2030-");
-    assert_has(r.body, "\"status\":\"disabled\"");
+    assert_has(&r, "{\"registrationId\":\"dev1\",\"createdDateTimeUtc\":\"2030-");
+    assert_has(&r, "\"status\":\"disabled\"");
 }
 
 int main(void)

@@ -67,13 +67,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_has(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, text);
-    }
-}
-
 static struct wire_reply service(const char *method, const char *target, const char *body)
 {
     return wire_ask_as(&w, POLICY_OF_INSTANCE, method, target, "Content-Type: application/json\r\n",
@@ -153,7 +146,7 @@ static void the_four_steps(void **state)
     assert_int_equal(r.status, 401);
     assert_int_equal(w.task_note.reason, REASON_TPM_CHALLENGED);
     assert_int_equal(0, strncmp(r.body, "{\"message\":\"", strlen("{\"message\":\"")));
-    assert_has(r.body, "\",\"keyName\":\"registration\",\"trackingId\":\"" WIRE_TRACKING_ID "\"}");
+    assert_has(&r, "\",\"keyName\":\"registration\",\"trackingId\":\"" WIRE_TRACKING_ID "\"}");
     assert_null(strstr(r.body, "\"status\""));
     assert_null(strstr(r.body, "errorCode"));
     assert_string_equal(wire_header(&r, "Content-Type"), "application/json; charset=utf-8");
@@ -170,8 +163,8 @@ static void the_four_steps(void **state)
     (void)snprintf(headers, sizeof(headers), "Authorization: %s\r\n", token("pump-1", key));
     r = wire_ask(&w, "GET", target, headers, "");
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "\"status\":\"assigned\",\"registrationState\":{");
-    assert_has(r.body, "\"tpm\":{\"authenticationKey\":\"");
+    assert_has(&r, "\"status\":\"assigned\",\"registrationState\":{");
+    assert_has(&r, "\"tpm\":{\"authenticationKey\":\"");
     open_blob(r.body, hub_key);
     assert_memory_not_equal(key, hub_key, 32);
 
@@ -212,8 +205,8 @@ static void a_group_by_the_makers_certificate(void **state)
                    cert);
     r = service("PUT", "/enrollmentGroups/maker" SERVICE, body);
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"signingCertificates\":{"
-                       "\"primary\":{\"info\":{\"subjectName\":\"CN=TPM maker\"");
+    assert_has(&r, "\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"signingCertificates\":{"
+                   "\"primary\":{\"info\":{\"subjectName\":\"CN=TPM maker\"");
     assert_null(strstr(r.body, "\"certificate\":"));
 
     r = put(id, "", "");
@@ -224,7 +217,7 @@ static void a_group_by_the_makers_certificate(void **state)
     assert_int_equal(w.task_note.reason, REASON_CERTIFICATE_UNREADABLE);
     r = put(id, "", ",\"endorsementCertificates\":{}");
     assert_int_equal(r.status, 400);
-    assert_has(r.body, "tpm.endorsementCertificates is not a list");
+    assert_has(&r, "tpm.endorsementCertificates is not a list");
     text_of(ek_cert, cert, sizeof(cert));
     (void)snprintf(more, sizeof(more), ",\"endorsementCertificates\":[\"%s\"]", cert);
     r = put(id, "", more);
@@ -235,7 +228,7 @@ static void a_group_by_the_makers_certificate(void **state)
     r = put(id, token(id, key), more);
     assert_int_equal(r.status, 401);
     assert_int_equal(w.task_note.reason, REASON_TPM_CHALLENGE_USED);
-    assert_has(r.body, "{\"errorCode\":401002,");
+    assert_has(&r, "{\"errorCode\":401002,");
 }
 
 /* Reference dps-service-api.md 4.3: what was put comes back. */
@@ -252,12 +245,12 @@ static void an_enrollment_comes_back_as_it_went(void **state)
     (void)snprintf(body, sizeof(body), "{\"registrationId\":\"d\",%s}", expected);
     r = service("PUT", "/enrollments/d" SERVICE, body);
     assert_int_equal(r.status, 200);
-    assert_has(r.body, expected);
+    assert_has(&r, expected);
     r = service("GET", "/enrollments/d" SERVICE, "");
-    assert_has(r.body, expected);
+    assert_has(&r, expected);
     r = service("POST", "/enrollments/d/attestationmechanism" SERVICE, "");
     assert_int_equal(r.status, 200);
-    assert_has(expected, r.body);
+    assert_non_null(strstr(expected, r.body));
     enroll("e");
     r = service("GET", "/enrollments/e" SERVICE, "");
     assert_null(strstr(r.body, "storageRootKey"));
@@ -300,7 +293,7 @@ static void enrollments_that_are_refused(void **state)
                        strrchr(cases[i].target, '/') + 1, cases[i].tpm);
         r = service("PUT", target, body);
         assert_int_equal(r.status, 400);
-        assert_has(r.body, cases[i].says);
+        assert_has(&r, cases[i].says);
     }
 }
 

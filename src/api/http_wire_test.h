@@ -408,4 +408,19 @@ static inline void wire_close(struct wire *w)
     free(w->setup_memory);
 }
 
+/* Of the body. */
+static inline void assert_has(const struct wire_reply *r, const char *part)
+{
+    if (strstr(r->body, part) == NULL) {
+        fail_msg("%s\nis not in\n%s", part, r->body);
+    }
+}
+
+static inline void assert_has_not(const struct wire_reply *r, const char *part)
+{
+    if (strstr(r->body, part) != NULL) {
+        fail_msg("%s\nis in\n%s", part, r->body);
+    }
+}
+
 #endif

@@ -53,13 +53,6 @@ static struct wire_reply ask(const char *method, const char *target, const char 
     return wire_ask_as(&w, POLICY_OF_HUB, method, target, headers, body);
 }
 
-static void assert_has(const struct wire_reply *r, const char *part)
-{
-    if (strstr(r->body, part) == NULL) {
-        fail_msg("%s\nis not in\n%s", part, r->body);
-    }
-}
-
 static void test_an_identity_as_the_real_hub_prints_it(void **state)
 {
     struct wire_reply r;

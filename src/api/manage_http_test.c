@@ -26,13 +26,6 @@ static struct wire_reply ask(const char *method, const char *target, const char 
     return wire_ask_as(&w, POLICY_OF_INSTANCE, method, target, headers, body);
 }
 
-static void assert_has(const struct wire_reply *r, const char *part)
-{
-    if (strstr(r->body, part) == NULL) {
-        fail_msg("%s\nis not in\n%s", part, r->body);
-    }
-}
-
 /* PEM as JSON text, appended to `out`. */
 static void add_pem(const struct crypto_cert *cert, struct buf *out)
 {

@@ -117,20 +117,6 @@ static inline const char *etag_of(const struct wire_reply *r)
     return etag;
 }
 
-static inline void assert_has(const struct wire_reply *r, const char *part)
-{
-    if (strstr(r->body, part) == NULL) {
-        fail_msg("%s\nis not in\n%s", part, r->body);
-    }
-}
-
-static inline void assert_has_not(const struct wire_reply *r, const char *part)
-{
-    if (strstr(r->body, part) != NULL) {
-        fail_msg("%s\nis in\n%s", part, r->body);
-    }
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 #endif

@@ -22,16 +22,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct instance make_instance(const char *name, const char *host)
-{
-    struct instance i = { 0 };
-    struct verdict v;
-
-    assert_ok(core_instance_create(&f.env, span_str(name), span_str(host), &i, &v));
-    assert_reason(GRANTED, v);
-    return i;
-}
-
 static enum reason create(const char *name, const char *host, enum allocation_policy allocation)
 {
     const struct instance wanted = { .name = span_str(name),
@@ -189,7 +179,7 @@ static void keys_are_made_kept_and_renewed(void **state)
 
 static void somebody_can_always_manage(void **state)
 {
-    struct instance i = make_instance("two", "dps2.example");
+    struct instance i = fixture_instance(&f, "two", "dps2.example");
     struct policy other = policy_of(i.id_scope, "other", RIGHT_SERVICE_CONFIG);
     struct policy weak = policy_of(i.id_scope, "other", RIGHT_ENROLLMENT_READ);
     struct span owner = SPAN("provisioningserviceowner");
@@ -299,7 +289,7 @@ static enum reason link_hub(struct span scope, const char *host, struct span str
 
 static void who_may_link_a_hub(void **state)
 {
-    struct span two = make_instance("two", "dps2.example").id_scope;
+    struct span two = fixture_instance(&f, "two", "dps2.example").id_scope;
     const struct {
         const char *host;
         struct span string;
@@ -391,7 +381,7 @@ static void what_a_link_may_be(void **state)
 
 static void an_instance_has_so_many_links(void **state)
 {
-    struct span two = make_instance("two", "dps2.example").id_scope;
+    struct span two = fixture_instance(&f, "two", "dps2.example").id_scope;
 
     (void)state;
     for (int i = 0; i <= LIMIT_LINKED_HUBS; i++) {

@@ -23,16 +23,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct instance make_instance(const char *name, const char *host)
-{
-    struct instance i = { 0 };
-    struct verdict v;
-
-    assert_ok(core_instance_create(&f.env, span_str(name), span_str(host), &i, &v));
-    assert_reason(GRANTED, v);
-    return i;
-}
-
 static enum reason create(const char *name, const char *host)
 {
     struct instance i;
@@ -171,7 +161,7 @@ static enum reason begin(const char *name, bool force)
 static void an_instance_goes_with_all_it_had(void **state)
 {
     int64_t before;
-    struct span two = make_instance("two", "dps2.example").id_scope;
+    struct span two = fixture_instance(&f, "two", "dps2.example").id_scope;
     struct instance found;
     bool is_done, is_found;
 

@@ -63,26 +63,11 @@ static struct claim claim_by(const char *id, enum operation op, struct span key)
     return c;
 }
 
-static struct core_outcome ask(const struct claim *c)
-{
-    struct core_outcome outcome;
-
-    fixture_next(&f);
-    if (c->operation == OPERATION_STATUS) {
-        assert_ok(core_poll(&f.env, c, &outcome));
-    } else if (c->operation == OPERATION_LOOKUP) {
-        assert_ok(core_lookup(&f.env, c, &outcome));
-    } else {
-        assert_ok(core_register(&f.env, c, fixture_place, &outcome));
-    }
-    return outcome;
-}
-
 static struct core_outcome register_by(const char *id, struct span key)
 {
     struct claim c = claim_by(id, OPERATION_REGISTER, key);
 
-    return ask(&c);
+    return fixture_ask(&f, &c);
 }
 
 static void a_group_admits_by_either_key(void **state)
@@ -344,19 +329,19 @@ static void what_a_token_is_not_for(void **state)
     c = claim_by("both", OPERATION_REGISTER, KEY_C);
     c.chain = &leaf.cert;
     c.n_chain = 1;
-    assert_reason(GRANTED, ask(&c).verdict);
+    assert_reason(GRANTED, fixture_ask(&f, &c).verdict);
     assert_int_equal(DEVICE_AUTH_SELF_SIGNED, fixture_placed.auth);
     assert_reason(GRANTED, fixture_put(&f, &by_token));
-    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_reason(TOKEN_BAD_SIGNATURE, fixture_ask(&f, &c).verdict);
     c = claim_by("both", OPERATION_REGISTER, KEY_B);
     c.chain = &leaf.cert;
     c.n_chain = 1;
-    assert_reason(GRANTED, ask(&c).verdict);
+    assert_reason(GRANTED, fixture_ask(&f, &c).verdict);
     assert_int_equal(DEVICE_AUTH_SAS, fixture_placed.auth);
     c.token = SPAN_NONE;
-    assert_reason(ATTESTATION_MISMATCH, ask(&c).verdict);
+    assert_reason(ATTESTATION_MISMATCH, fixture_ask(&f, &c).verdict);
     c.n_chain = 0;
-    assert_reason(CLIENT_CERTIFICATE_MISSING, ask(&c).verdict);
+    assert_reason(CLIENT_CERTIFICATE_MISSING, fixture_ask(&f, &c).verdict);
     fixture_free(&leaf);
     fixture_free(&ca);
 }
@@ -374,29 +359,29 @@ static void only_the_devices_keys_may_poll(void **state)
 
     c = claim_by("dev", OPERATION_STATUS, derive(KEY_B, "dev"));
     c.operation_id = outcome.registration.operation_id;
-    assert_reason(GRANTED, ask(&c).verdict);
+    assert_reason(GRANTED, fixture_ask(&f, &c).verdict);
     c.operation_id = SPAN("5.other");
-    assert_reason(OPERATION_NOT_FOUND, ask(&c).verdict);
+    assert_reason(OPERATION_NOT_FOUND, fixture_ask(&f, &c).verdict);
     c = claim_by("dev", OPERATION_STATUS, derive(KEY_C, "dev")); /* a group, not the one */
     c.operation_id = outcome.registration.operation_id;
-    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_reason(TOKEN_BAD_SIGNATURE, fixture_ask(&f, &c).verdict);
     c.token = SPAN_NONE;
-    assert_reason(CLIENT_CERTIFICATE_MISSING, ask(&c).verdict);
+    assert_reason(CLIENT_CERTIFICATE_MISSING, fixture_ask(&f, &c).verdict);
 
     c = claim_by("new", OPERATION_STATUS, derive(KEY_A, "new")); /* the same when not registered */
     c.operation_id = outcome.registration.operation_id;
-    assert_reason(OPERATION_NOT_FOUND, ask(&c).verdict);
+    assert_reason(OPERATION_NOT_FOUND, fixture_ask(&f, &c).verdict);
     c = claim_by("new", OPERATION_STATUS, SPAN("fedcba9876543210"));
-    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_reason(TOKEN_BAD_SIGNATURE, fixture_ask(&f, &c).verdict);
     c.token = SPAN("nonsense");
-    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_reason(TOKEN_BAD_SIGNATURE, fixture_ask(&f, &c).verdict);
     assert_span("token-malformed", fixture_decision(&f).reason);
     c.registration_id = SPAN("dev");
-    assert_reason(TOKEN_BAD_SIGNATURE, ask(&c).verdict);
+    assert_reason(TOKEN_BAD_SIGNATURE, fixture_ask(&f, &c).verdict);
     assert_span("token-malformed", fixture_decision(&f).reason);
 
     c = claim_by("dev", OPERATION_LOOKUP, derive(KEY_A, "dev"));
-    assert_reason(GRANTED, ask(&c).verdict);
+    assert_reason(GRANTED, fixture_ask(&f, &c).verdict);
 }
 
 static void keys_are_made_kept_and_checked(void **state)

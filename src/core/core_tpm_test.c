@@ -136,16 +136,8 @@ static void sign(struct claim *c, const uint8_t key[32])
 
 static struct core_outcome ask(const struct claim *c)
 {
-    struct core_outcome outcome;
+    struct core_outcome outcome = fixture_ask(&f, c);
 
-    fixture_next(&f);
-    if (c->operation == OPERATION_STATUS) {
-        assert_ok(core_poll(&f.env, c, &outcome));
-    } else if (c->operation == OPERATION_LOOKUP) {
-        assert_ok(core_lookup(&f.env, c, &outcome));
-    } else {
-        assert_ok(core_register(&f.env, c, fixture_place, &outcome));
-    }
     assert_int_equal(outcome.verdict.reason == REASON_TPM_CHALLENGED,
                      !span_is_absent(outcome.challenge));
     return outcome;

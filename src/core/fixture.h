@@ -15,6 +15,7 @@
 
 #include "core/core.h"
 #include "core/enrollment.h"
+#include "core/instance.h"
 #include "core/key_groups.h"
 #include "crypto/cert_cache.h"
 #include "crypto/key.h"
@@ -315,6 +316,34 @@ static inline struct core_outcome fixture_register(struct fixture *f, const char
     fixture_next(f);
     assert_ok(core_register(&f->env, &claim, fixture_place, &outcome));
     return outcome;
+}
+
+/* Whatever the claim's operation is, as a new request. */
+static inline struct core_outcome fixture_ask(struct fixture *f, const struct claim *claim)
+{
+    struct core_outcome outcome;
+
+    fixture_next(f);
+    if (claim->operation == OPERATION_STATUS) {
+        assert_ok(core_poll(&f->env, claim, &outcome));
+    } else if (claim->operation == OPERATION_LOOKUP) {
+        assert_ok(core_lookup(&f->env, claim, &outcome));
+    } else {
+        assert_ok(core_register(&f->env, claim, fixture_place, &outcome));
+    }
+    return outcome;
+}
+
+/* Another instance, of any scope. */
+static inline struct instance fixture_instance(struct fixture *f, const char *name,
+                                               const char *host)
+{
+    struct instance i = { 0 };
+    struct verdict v;
+
+    assert_ok(core_instance_create(&f->env, span_str(name), span_str(host), &i, &v));
+    assert_reason(GRANTED, v);
+    return i;
 }
 
 /* The decision record of the latest request. */
