@@ -356,6 +356,7 @@ static inline struct wire_reply wire_ask_as(struct wire *w, enum policy_owner ow
 static inline void wire_open(struct wire *w)
 {
     struct linked_hub link = { .weight = 1, .apply_allocation_policy = true };
+    const struct hub_order order = { .name = SPAN("hub"), .host_name = SPAN(WIRE_HUB_HOST) };
     struct verdict v;
 
     memset(w, 0, sizeof(*w));
@@ -380,7 +381,7 @@ static inline void wire_open(struct wire *w)
     assert_true(
         err_is_ok(core_instance_create(&w->env, SPAN("dev"), SPAN(WIRE_HOST), &w->instance, &v)));
     assert_int_equal(v.reason, REASON_GRANTED);
-    assert_true(err_is_ok(hub_create(&w->env, SPAN("hub"), SPAN(WIRE_HUB_HOST), &w->hub, &v)));
+    assert_true(err_is_ok(hub_create(&w->env, &order, &w->hub, &v)));
     assert_int_equal(v.reason, REASON_GRANTED);
     link.id_scope = w->instance.id_scope;
     link.host_name = w->hub.host_name;

@@ -156,7 +156,7 @@ static err make_hub(struct http_call *call, const struct instance *instance,
                                     .link = order->link ? &link : NULL,
                                     .made = core_link_made };
 
-    TRY(hub_create_for(call->env, &what, ret_hub, ret_verdict));
+    TRY(hub_create(call->env, &what, ret_hub, ret_verdict));
     if (verdict_is_granted(*ret_verdict)) {
         tell_hosts_changed(call);
     }

@@ -79,13 +79,13 @@ err setup_hub(const struct env *env, struct span id_scope, struct span name, str
     struct verdict v = VERDICT(GRANTED);
 
     link.id_scope = id_scope;
-    TRY(hub_create_for(env,
-                       &(struct hub_order){ .name = name,
-                                            .host_name = host_name,
-                                            .id_scope = id_scope,
-                                            .link = &link,
-                                            .made = core_link_made },
-                       ret_hub, &v));
+    TRY(hub_create(env,
+                   &(struct hub_order){ .name = name,
+                                        .host_name = host_name,
+                                        .id_scope = id_scope,
+                                        .link = &link,
+                                        .made = core_link_made },
+                   ret_hub, &v));
     return setup_granted("The hub", v);
 }
 

@@ -154,26 +154,6 @@ static err find_by(const struct env *env, int index, const struct instance *pref
     return OK;
 }
 
-static err read_one(struct store_tx *tx, void *arg)
-{
-    struct instance_work *w = arg;
-
-    return store_find(tx, &KIND_INSTANCE, &w->instance, w->env->arena, &w->instance, &w->is_found);
-}
-
-err core_instance_find(const struct env *env, struct span id_scope, struct instance *ret_instance,
-                       bool *ret_found)
-{
-    struct instance_work w = { .env = env, .instance.id_scope = id_scope };
-
-    TRY(store_read(env->store, read_one, &w));
-    *ret_found = w.is_found && w.instance.life == LIFE_ACTIVE;
-    if (*ret_found) {
-        *ret_instance = w.instance;
-    }
-    return OK;
-}
-
 err core_instance_find_by_host(const struct env *env, struct span host_name,
                                struct instance *ret_instance, bool *ret_found)
 {

@@ -20,9 +20,7 @@ err core_instance_create_with(const struct env *env, const struct instance *want
                               struct instance *ret_instance, struct policy *ret_owner,
                               struct verdict *ret_verdict);
 
-/* By folded ID scope, or by host name. *ret_found false: none. */
-err core_instance_find(const struct env *env, struct span id_scope, struct instance *ret_instance,
-                       bool *ret_found);
+/* *ret_found false: none. */
 err core_instance_find_by_host(const struct env *env, struct span host_name,
                                struct instance *ret_instance, bool *ret_found);
 /* By name, also when it is being deleted: .life says so. */

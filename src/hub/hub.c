@@ -129,16 +129,8 @@ static err run_create(struct hub_work *w, struct span host_name, struct hub *ret
     return OK;
 }
 
-err hub_create(const struct env *env, struct span name, struct span host_name, struct hub *ret_hub,
+err hub_create(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
                struct verdict *ret_verdict)
-{
-    struct hub_work w = { .env = env, .hub.name = name };
-
-    return run_create(&w, host_name, ret_hub, ret_verdict);
-}
-
-err hub_create_for(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
-                   struct verdict *ret_verdict)
 {
     struct hub_work w = { .env = env,
                           .hub = { .name = order->name, .id_scope = order->id_scope },

@@ -10,21 +10,18 @@
 
 struct bus;
 
-/* Makes a hub of the server's with the policies iothubowner, service, device, registryRead and
- * registryReadWrite (reference iothub-service-api.md 1), two random keys each. FIELD_INVALID,
- * RESOURCE_EXISTS: there is a hub of that host name. */
-err hub_create(const struct env *env, struct span name, struct span host_name, struct hub *ret_hub,
-               struct verdict *ret_verdict);
-/* The same for an instance, which may link it in the same transaction. RESOURCE_EXISTS too: the
- * instance made one of that name; and the refusals of `made`. */
+/* Makes a hub for an instance, which may link it in the same transaction, with the policies
+ * iothubowner, service, device, registryRead and registryReadWrite (reference iothub-service-api.md
+ * 1), two random keys each. FIELD_INVALID; RESOURCE_EXISTS: there is a hub of that host name, or
+ * the instance made one of that name; and the refusals of `made`. */
 struct hub_order {
     struct span name, host_name;
     struct span id_scope;          /* of the instance, folded */
     const struct linked_hub *link; /* NULL: not linked. Its host name is filled in. */
-    hub_made_fn made;
+    hub_made_fn made;              /* NULL: nobody else is asked */
 };
-err hub_create_for(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
-                   struct verdict *ret_verdict);
+err hub_create(const struct env *env, const struct hub_order *order, struct hub *ret_hub,
+               struct verdict *ret_verdict);
 /* By host name; not one that is being removed. */
 err hub_find(const struct env *env, struct span host_name, struct hub *ret_hub, bool *ret_found);
 /* All of this server, at most LIMIT_PAGE. */

@@ -72,6 +72,14 @@ static int free_certs(void **state)
     return 0;
 }
 
+static err create_hub(struct span name, struct span host_name, struct hub *ret_hub,
+                      struct verdict *ret_verdict)
+{
+    const struct hub_order order = { .name = name, .host_name = host_name };
+
+    return hub_create(&env, &order, ret_hub, ret_verdict);
+}
+
 static int setup(void **state)
 {
     enum { ROOM = 1024 * 1024 };
@@ -89,7 +97,7 @@ static int setup(void **state)
                         .now_ms = NOW_MS,
                         .random = count_up,
                         .tracking_id = "00000000-0000-4000-8000-000000000001" };
-    assert_ok(hub_create(&env, SPAN("hub"), SPAN("HUB.example"), &hub, &v));
+    assert_ok(create_hub(SPAN("hub"), SPAN("HUB.example"), &hub, &v));
     assert_reason(GRANTED, v);
     assert_span("hub.example", hub.host_name);
     return 0;
@@ -135,11 +143,11 @@ static void a_hub_and_its_policies(void **state)
     size_t n;
 
     (void)state;
-    assert_ok(hub_create(&env, SPAN("x"), SPAN("Hub.Example"), &hub, &v));
+    assert_ok(create_hub(SPAN("x"), SPAN("Hub.Example"), &hub, &v));
     assert_reason(RESOURCE_EXISTS, v);
-    assert_ok(hub_create(&env, SPAN("x"), SPAN("no host"), &hub, &v));
+    assert_ok(create_hub(SPAN("x"), SPAN("no host"), &hub, &v));
     assert_reason(FIELD_INVALID, v);
-    assert_ok(hub_create(&env, SPAN(""), SPAN("x.example"), &hub, &v));
+    assert_ok(create_hub(SPAN(""), SPAN("x.example"), &hub, &v));
     assert_reason(FIELD_INVALID, v);
     assert_ok(hub_find(&env, SPAN("HUB.EXAMPLE"), &hub, &is_found));
     assert_true(is_found);
