@@ -22,6 +22,29 @@ err manage_begin_change(struct http_call *call, struct instance *ret_instance, j
                : OK;
 }
 
+err manage_answer_list(struct http_call *call,
+                       err (*write)(struct http_call *call, const struct instance *instance,
+                                    struct json_writer *w))
+{
+    struct instance instance;
+    struct verdict v;
+    struct buf out;
+    struct json_writer w = json_writer_over(&out);
+
+    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    if (!verdict_is_granted(v)) {
+        return http_call_refuse(call, v);
+    }
+    out = http_call_body_room(call);
+    json_write_begin_object(&w, NULL);
+    json_write_begin_array(&w, "value");
+    TRY(write(call, &instance, &w));
+    json_write_end_array(&w);
+    json_write_end_object(&w);
+    TRY(buf_ok(&out));
+    return http_call_json(call, 200, buf_span(&out));
+}
+
 err manage_is_forced(struct http_call *call, bool *ret_is)
 {
     struct span force;

@@ -61,6 +61,11 @@ err manage_page_answer(struct http_call *call, const struct manage_listing *l,
 /* ServiceConfig on the host's instance, then the body as an object. */
 err manage_begin_change(struct http_call *call, struct instance *ret_instance, json **ret_document,
                         struct verdict *ret_verdict);
+/* ServiceConfig on the host's instance, then all that `write` has for it, in one answer:
+ * {"value":[…]}. */
+err manage_answer_list(struct http_call *call,
+                       err (*write)(struct http_call *call, const struct instance *instance,
+                                    struct json_writer *w));
 /* "true" in the query parameter `force`? */
 err manage_is_forced(struct http_call *call, bool *ret_is);
 /* FIELD_INVALID with err_detail(), when `e` is ERR_MALFORMED; else `e`. */

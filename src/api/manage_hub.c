@@ -49,8 +49,9 @@ static bool is_among(const struct hub *hubs, size_t n, struct span host)
 }
 
 /* Its own, then those of others that it is linked to. */
-static err write_all(struct http_call *call, struct span id_scope, struct json_writer *w)
+static err write_all(struct http_call *call, const struct instance *instance, struct json_writer *w)
 {
+    struct span id_scope = instance->id_scope;
     struct linked_hub *links = NULL;
     struct hub *own = NULL;
     size_t n_links = 0;
@@ -85,23 +86,7 @@ static err write_all(struct http_call *call, struct span id_scope, struct json_w
 
 err manage_hub_list(struct http_call *call)
 {
-    struct instance instance;
-    struct verdict v;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
-
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    out = http_call_body_room(call);
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "value");
-    TRY(write_all(call, instance.id_scope, &w));
-    json_write_end_array(&w);
-    json_write_end_object(&w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
+    return manage_answer_list(call, write_all);
 }
 
 /* ---- put ---- */

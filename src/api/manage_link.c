@@ -48,30 +48,21 @@ static err answer(struct http_call *call, const struct linked_hub *link, struct 
     return http_call_json(call, 200, buf_span(&out));
 }
 
-err manage_link_list(struct http_call *call)
+static err write_all(struct http_call *call, const struct instance *instance, struct json_writer *w)
 {
-    struct instance instance;
     struct linked_hub *rows = NULL;
     size_t n = 0;
-    struct verdict v;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    out = http_call_body_room(call);
-    TRY(core_link_list(call->env, instance.id_scope, &rows, &n));
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "value");
+    TRY(core_link_list(call->env, instance->id_scope, &rows, &n));
     for (size_t i = 0; i < n; i++) {
-        TRY(manage_link_write(call, &rows[i], &w));
+        TRY(manage_link_write(call, &rows[i], w));
     }
-    json_write_end_array(&w);
-    json_write_end_object(&w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
+    return OK;
+}
+
+err manage_link_list(struct http_call *call)
+{
+    return manage_answer_list(call, write_all);
 }
 
 err manage_link_get(struct http_call *call)

@@ -35,30 +35,21 @@ static err answer(struct http_call *call, const struct policy *p, bool with_keys
     return http_call_json(call, 200, buf_span(&out));
 }
 
-err manage_policy_list(struct http_call *call)
+static err write_all(struct http_call *call, const struct instance *instance, struct json_writer *w)
 {
-    struct instance instance;
     struct policy *rows = NULL;
     size_t n = 0;
-    struct verdict v;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    TRY(core_policy_list(call->env, POLICY_OF_INSTANCE, instance.id_scope, &rows, &n));
-    out = http_call_body_room(call);
-    json_write_begin_object(&w, NULL);
-    json_write_begin_array(&w, "value");
+    TRY(core_policy_list(call->env, POLICY_OF_INSTANCE, instance->id_scope, &rows, &n));
     for (size_t i = 0; i < n; i++) {
-        write_policy(&rows[i], false, &w);
+        write_policy(&rows[i], false, w);
     }
-    json_write_end_array(&w);
-    json_write_end_object(&w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
+    return OK;
+}
+
+err manage_policy_list(struct http_call *call)
+{
+    return manage_answer_list(call, write_all);
 }
 
 static err get(struct http_call *call, bool with_keys)
