@@ -126,7 +126,9 @@ static err sweep_devices(struct removing *w, struct store_tx *tx)
     size_t n = 1;
 
     while (n > 0 && w->taken < w->batch) {
-        struct store_scan scan = { .prefix = &prefix, .n_prefix = 1, .limit = room(w) };
+        struct store_scan scan = {
+            .prefix = &prefix, .n_prefix = 1, .without_secrets = true, .limit = room(w)
+        };
         struct device *rows;
 
         TRY(store_scan(tx, &KIND_DEVICE, &scan, w->env->arena, &rows, &n));
