@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "model/limits.h"
@@ -677,6 +679,78 @@ static void test_rotation_under_load(void **state)
     assert_only_key(f, KEY_B);
 }
 
+/* A transaction that has sealed under the key of before, and is committed late. */
+struct straggler {
+    struct fixture *fixture;
+    sem_t has_sealed, may_commit;
+    int steps_left;
+    enum err_code result;
+};
+
+static err put_late(struct store_tx *tx, void *arg)
+{
+    struct straggler *s = (struct straggler *)arg;
+    struct device d = device_of("straggler");
+    struct timespec latest;
+
+    d.primary_key = SPAN("sealed just before");
+    TRY(store_put(tx, &KIND_DEVICE, &d));
+    (void)sem_post(&s->has_sealed);
+    (void)clock_gettime(CLOCK_REALTIME, &latest);
+    latest.tv_sec++; /* who sealing anew waits for is not held up by it */
+    (void)sem_timedwait(&s->may_commit, &latest);
+    return OK;
+}
+
+static void *write_late(void *arg)
+{
+    struct straggler *s = (struct straggler *)arg;
+
+    s->result = store_write(s->fixture->store, put_late, s).code;
+    return NULL;
+}
+
+static bool on_step_of_all(void *arg, const struct store_reseal_left *left, size_t n)
+{
+    struct straggler *s = (struct straggler *)arg;
+
+    (void)left, (void)n;
+    if (--s->steps_left == 0) { /* the last row was looked at */
+        (void)sem_post(&s->may_commit);
+    }
+    return true;
+}
+
+static void test_rotation_overtakes_nobody(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct straggler s = { .fixture = f };
+    const struct store_reseal how = { .on_step = on_step_of_all, .arg = &s };
+    struct device d = device_of("straggler");
+    pthread_t thread;
+    uint64_t rows = 0;
+
+    assert_true(err_is_ok(store_seal_note(f->store, KEY_A, 1)));
+    assert_true(err_is_ok(store_reseal(f->store, &how, &rows)));
+    assert_true(err_is_ok(store_seal_note(f->store, KEY_B, 2)));
+    s.steps_left = -s.steps_left - 1; /* but for the one that tells of the end */
+    (void)sem_init(&s.has_sealed, 0, 0);
+    (void)sem_init(&s.may_commit, 0, 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_late, &s), 0);
+    (void)sem_wait(&s.has_sealed);
+    f->keys.keys[1] = KEY_B;
+    f->keys.keys[2] = KEY_A;
+    f->keys.keys[0] = 0;
+    assert_true(err_is_ok(store_reseal(f->store, &how, &rows)));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(s.result, ERR_NONE);
+    assert_only_key(f, KEY_B);
+    f->keys.keys[2] = 0;
+    assert_int_equal(get(f, &KIND_DEVICE, &d), ERR_NONE);
+    (void)sem_destroy(&s.has_sealed);
+    (void)sem_destroy(&s.may_commit);
+}
+
 #define ON_BOTH(test)                                                                              \
     cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &mem),                         \
         cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &sqlite)
@@ -697,6 +771,7 @@ int main(void)
         ON_BOTH(test_rotation_broken_off),
         ON_BOTH(test_unsealed_in_a_whole_store),
         ON_BOTH(test_rotation_under_load),
+        ON_BOTH(test_rotation_overtakes_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
