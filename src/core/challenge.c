@@ -51,6 +51,7 @@ struct issuing {
 static err prune(const struct env *env, struct store_tx *tx)
 {
     struct store_scan oldest = { .index = CHALLENGE_BY_ISSUED,
+                                 .without_secrets = true,
                                  .limit = LIMIT_TPM_CHALLENGES_PRUNED };
     int64_t until_ms = env->now_ms - 2 * LIMIT_TPM_CHALLENGE_MS;
     struct challenge *rows;

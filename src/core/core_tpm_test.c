@@ -2,6 +2,7 @@
  * which enrollment decides. The TPMs are tpm/soft_test.h's. */
 #include "attest/sas.h"
 #include "core/fixture.h"
+#include "store/sealer_test.h"
 #include "tpm/soft_test.h"
 #include "util/base32.h"
 
@@ -399,6 +400,28 @@ static void old_challenges_are_dropped(void **state)
     assert_int_equal(1, n);
 }
 
+/* What is dropped is not opened: one row that cannot be keeps nobody from a challenge. */
+static void an_old_challenge_that_does_not_open_is_dropped_too(void **state)
+{
+    struct sealer_keys keys = { .keys = { 1 } };
+    const struct store_sealer sealer = sealer_over(&keys);
+    struct claim c = claim_of(&tpm, "a", OPERATION_REGISTER);
+    uint8_t key[32];
+    int64_t n;
+
+    (void)state;
+    enroll("a", tpm.ek_public, SPAN_NONE);
+    enroll("b", tpm.ek_public, SPAN_NONE);
+    store_use_sealer(f.store, &sealer);
+    challenge(&tpm, &c, key);
+    keys.keys[0] = 2; /* and 1 is lost */
+    f.env.now_ms += 2 * LIMIT_TPM_CHALLENGE_MS + 1;
+    c.registration_id = SPAN("b");
+    challenge(&tpm, &c, key);
+    assert_ok(store_read(f.store, count_challenges, &n));
+    assert_int_equal(1, n);
+}
+
 /* ---- polls and lookups ---- */
 
 static void who_may_poll(void **state)
@@ -664,6 +687,7 @@ int main(void)
         CASE(a_challenge_that_is_open_is_wrapped_again),
         CASE(a_challenge_expires),
         CASE(old_challenges_are_dropped),
+        CASE(an_old_challenge_that_does_not_open_is_dropped_too),
         CASE(who_may_poll),
         CASE(a_lookup_is_challenged_too),
         CASE(a_group_admits_the_tpms_of_a_manufacturer),
