@@ -1,6 +1,7 @@
 /* cmd/berth/import_batch.c: items into a request, errors out of its answer. */
 #include "cmd/berth/import_batch.h"
 
+#include "model/reason.h"
 #include "json/writer.h"
 
 enum {
@@ -105,12 +106,14 @@ static void fail_item(struct import_batch *b, struct import_item *item, struct s
     item->why = keep(b, buf_span(&why));
 }
 
-/* A creation that found it there, a deletion that did not: what a first, unanswered one leaves. */
+/* A creation that found it there, a deletion that did not: what a first, unanswered one leaves.
+ * Other conflicts, such as a key that is in use, are none. */
 static bool is_trace(const struct import_kind *kind, int64_t code)
 {
-    return strcmp(kind->mode, "create") == 0   ? code / 1000 == 409
-           : strcmp(kind->mode, "delete") == 0 ? code / 1000 == 404
-                                               : false;
+    return (strcmp(kind->mode, "create") == 0 &&
+            code == reason_info(REASON_RESOURCE_EXISTS)->error_code) ||
+           (strcmp(kind->mode, "delete") == 0 &&
+            code == reason_info(REASON_RESOURCE_NOT_FOUND)->error_code);
 }
 
 /* The error's item: errors are in the order of the items. */

@@ -11,6 +11,7 @@ enum { ITEMS = 3 };
 
 #define EXISTS(id)     "{\"registrationId\":\"" id "\",\"errorCode\":409201,\"errorStatus\":\"There.\"}"
 #define GONE(id)       "{\"registrationId\":\"" id "\",\"errorCode\":404201,\"errorStatus\":\"Gone.\"}"
+#define IN_USE(id)     "{\"registrationId\":\"" id "\",\"errorCode\":409202,\"errorStatus\":\"Used.\"}"
 #define FAILED(errors) "{\"isSuccessful\":false,\"errors\":[" errors "]}"
 
 /* Items a (offset 0), b (10), c (20) and between b and c one that was never sent. */
@@ -40,6 +41,7 @@ static const struct {
       ERR_NONE,
       { IMPORT_THERE, 0, IMPORT_THERE } },
     { "create", 200, true, 99, FAILED(GONE("a")), ERR_NONE, { IMPORT_FAILED, 0, 0 } },
+    { "create", 200, true, 99, FAILED(IN_USE("a")), ERR_NONE, { IMPORT_FAILED, 0, 0 } },
     { "delete", 200, true, 0, FAILED(GONE("a")), ERR_NONE, { IMPORT_THERE, 0, 0 } },
     { "delete", 200, false, 0, FAILED(GONE("a")), ERR_NONE, { IMPORT_FAILED, 0, 0 } },
     { "update", 200, true, 99, FAILED(EXISTS("a")), ERR_NONE, { IMPORT_FAILED, 0, 0 } },
