@@ -153,6 +153,18 @@ test('--stop-on-error ends early; --resume goes on behind it, with the same erro
   assert.match(r.stderr, /nothing to resume/);
 });
 
+test('--resume with another errors file: it begins anew', async () => {
+  const list = ids('n', 60);
+  const at = file('anew.csv', csvOf(list).replace(`${list[3]},symmetrickey`, `${list[3]},colour`).replace(`${list[59]},symmetrickey`, `${list[59]},colour`));
+  const first = file('first.csv'), second = file('second.csv');
+  assert.equal((await b.cli('enrollment', 'import', at, '--stop-on-error', '--concurrency', '1', '--errors', first)).code, 1);
+  assert.match(fs.readFileSync(first, 'utf8'), /n-00003/);
+  assert.equal((await b.cli('enrollment', 'import', at, '--resume', '--errors', second)).code, 1);
+  const [header, ...failed] = fs.readFileSync(second, 'utf8').trim().split('\n');
+  assert.equal(header, 'registrationId,attestationType,primaryKey,secondaryKey');
+  assert.deepEqual(failed.map((line) => line.split(',')[0]), [list[59]]);
+});
+
 for (const signal of ['SIGINT', 'SIGKILL']) {
   test(`${signal} in the middle: resumed, nothing is lost and nothing fails`, async () => {
     const list = ids(signal.toLowerCase(), 12000);

@@ -77,11 +77,11 @@ static err take_up(struct import *im)
 }
 
 /* The lines that fail; with CSV, its header before them. What an interrupted run wrote of lines
- * that are sent again is cut off. */
+ * that are sent again is cut off; when the file is not that run's, it begins anew. */
 static err open_errors(struct import *im, struct span header)
 {
     const char *path = berth_cli_text(im->cli, "errors");
-    struct stat input, output;
+    struct stat input, output = { .st_size = 0 };
     int fd;
 
     if (path == NULL) {
@@ -92,6 +92,9 @@ static err open_errors(struct import *im, struct span header)
         input.st_dev == output.st_dev && input.st_ino == output.st_ino) {
         (void)close(fd);
         return berth_cli_usage(im->cli, "--errors is the file that is imported");
+    }
+    if (fd >= 0 && output.st_size < im->state.errors_len) {
+        im->state.errors_len = 0;
     }
     if (fd < 0 || ftruncate(fd, (off_t)im->state.errors_len) != 0 || lseek(fd, 0, SEEK_END) < 0 ||
         (im->errors = fdopen(fd, "r+")) == NULL) {
