@@ -266,9 +266,10 @@ static err read_only_hub(struct decoding *d)
         return refuse_mistyped(d, e);
     }
     if (span_is_empty(host)) {
-        return keeps_stored(d, "iotHubs")
-                   ? arena_copy(d->env->arena, d->put->stored->iot_hubs, &d->e->iot_hubs)
-                   : OK;
+        bool keeps = json_member(d->document, "iotHubHostName") == NULL &&
+                     keeps_stored(d, "iotHubs"); /* null clears it */
+
+        return keeps ? arena_copy(d->env->arena, d->put->stored->iot_hubs, &d->e->iot_hubs) : OK;
     }
     if (!model_is_host_name(host)) {
         return refuse(d, "iotHubHostName is not a host name.");

@@ -201,6 +201,14 @@ static void test_what_is_named_counts_in_every_version(void **state)
                        "\"certificatePolicyName\":null");
     assert_int_equal(r.status, 200);
     assert_has_not(&r, "namespaceName");
+    /* The one hub has two spellings. */
+    r = put_at(NODE, ",\"iotHubs\":[\"hub.localhost\"]");
+    assert_has(&r, "\"iotHubHostName\":\"hub.localhost\"");
+    r = put_at(OLD, "");
+    assert_has(&r, "\"iotHubHostName\":\"hub.localhost\"");
+    r = put_at(OLD, ",\"iotHubHostName\":null");
+    assert_int_equal(r.status, 200);
+    assert_has_not(&r, "iotHub");
 }
 
 #define LONG_63 "a-3456789-123456789-123456789-123456789-123456789-123456789-123"
