@@ -256,6 +256,8 @@ static void test_policies(void **state)
     r = ask("GET", "/berth/v1/policies", "");
     assert_has(&r, "{\"value\":[{\"keyName\":\"provisioningserviceowner\",");
     assert_has_not(&r, "primaryKey");
+    r = ask("PUT", path, "{\"rights\":\"Everything\"}");
+    assert_has(&r, "rights: one or more of ServiceConfig, EnrollmentRead");
     r = ask("POST", "/berth/v1/policies/reader/listkeys", "");
     assert_has(&r, "\"primaryKey\":\"MDEyMzQ1Njc4OWFiY2RlZg==\",\"secondaryKey\":\"");
     /* It may read and do nothing else, and its keys are not told to itself. */
@@ -361,7 +363,9 @@ static void test_a_hub_is_deleted(void **state)
 
     (void)state;
     EXPECT(200, ask("PUT", "/berth/v1/hubs/h2", "{\"hostName\":\"h2.example\"}"));
-    EXPECT(409, ask("PUT", "/berth/v1/hubs/h2", "{\"hostName\":\"h3.example\"}"));
+    r = ask("PUT", "/berth/v1/hubs/h2", "{\"hostName\":\"h3.example\"}");
+    assert_int_equal(r.status, 409);
+    assert_has(&r, "The instance has a hub of this name.");
     EXPECT(400, ask("PUT", "/berth/v1/hubs/h3", "{\"hostName\":\"0ne00a1b2c3\"}"));
     put_device("h2.example", "d");
     r = ask("DELETE", "/berth/v1/hubs/h2", "");

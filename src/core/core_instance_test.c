@@ -43,8 +43,8 @@ static void what_an_instance_may_be(void **state)
         enum reason expected;
     } cases[] = {
         { "two", "DPS2.example", ALLOCATION_STATIC, REASON_GRANTED },
-        { "x", "dps2.EXAMPLE", ALLOCATION_HASHED, REASON_RESOURCE_EXISTS },
-        { "two", "dps3.example", ALLOCATION_HASHED, REASON_RESOURCE_EXISTS },
+        { "x", "dps2.EXAMPLE", ALLOCATION_HASHED, REASON_NAME_TAKEN },
+        { "two", "dps3.example", ALLOCATION_HASHED, REASON_NAME_TAKEN },
         { "Two", "dps3.example", ALLOCATION_HASHED, REASON_GRANTED },  /* case matters */
         { "three", TEST_HUB, ALLOCATION_GEO_LATENCY, REASON_GRANTED }, /* a hub's host serves too */
         { "x", "no host", ALLOCATION_HASHED, REASON_FIELD_INVALID },

@@ -183,7 +183,7 @@ static void an_instance_goes_with_all_it_had(void **state)
     assert_int_equal(REASON_RESOURCE_NOT_FOUND, link_hub(two, "own.example"));
     assert_ok(core_instance_find_by_name(&f.env, SPAN("two"), &found, &is_found));
     assert_true(is_found && found.life == LIFE_DELETING);
-    assert_int_equal(REASON_RESOURCE_EXISTS, create("two", "x.example"));
+    assert_int_equal(REASON_NAME_TAKEN, create("two", "x.example"));
 
     /* Cut off half way, and gone on with: also without force. */
     assert_ok(core_retire_sweep(&f.env, two, LIMIT_DELETE_BATCH, &is_done));

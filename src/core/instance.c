@@ -47,7 +47,7 @@ static err create(struct store_tx *tx, void *arg)
     TRY(store_count(tx, &KIND_INSTANCE, &all, &n));
     w->verdict = VERDICT(GRANTED);
     if (has_host || has_name) {
-        return core_match_refuse(w->env, REASON_RESOURCE_EXISTS, &w->verdict,
+        return core_match_refuse(w->env, REASON_NAME_TAKEN, &w->verdict,
                                  "The %s is another instance's.", has_name ? "name" : "host name");
     }
     if (n >= LIMIT_INSTANCES) {

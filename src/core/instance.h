@@ -11,7 +11,7 @@ struct store_tx;
 
 /* Makes an instance with a fresh ID scope ("0ne" and 8 hex digits) and the policy
  * "provisioningserviceowner" with all rights and two random keys. FIELD_INVALID; QUOTA_EXCEEDED.
- * host_name is the service API's, of no other instance, and name is no other's: RESOURCE_EXISTS.
+ * host_name is the service API's, of no other instance, and name is no other's: NAME_TAKEN.
  * A hub may share the host name: its paths are others. */
 err core_instance_create(const struct env *env, struct span name, struct span host_name,
                          struct instance *ret_instance, struct verdict *ret_verdict);

@@ -208,7 +208,8 @@ static err check_made(const struct env *env, struct store_tx *tx, const struct h
     if (!is_live) {
         *ret_verdict = VERDICT(RESOURCE_NOT_FOUND);
     } else if (is_taken) {
-        *ret_verdict = VERDICT(RESOURCE_EXISTS);
+        return core_match_refuse(env, REASON_NAME_TAKEN, ret_verdict,
+                                 "The host name is another's.");
     } else if (n >= LIMIT_HUBS_MADE) {
         return core_match_refuse(env, REASON_QUOTA_EXCEEDED, ret_verdict, "Hubs: at most %d.",
                                  LIMIT_HUBS_MADE);

@@ -29,7 +29,7 @@ err core_link_list(const struct env *env, struct span id_scope, struct linked_hu
                    size_t *ret_n);
 
 /* A hub_made_fn (model/placement.h): links the hub, if it is to be. QUOTA_EXCEEDED;
- * RESOURCE_EXISTS: its host name is another instance's; RESOURCE_NOT_FOUND: the instance has gone;
+ * NAME_TAKEN: its host name is another instance's; RESOURCE_NOT_FOUND: the instance has gone;
  * and core_link_put's. */
 err core_link_made(const struct env *env, struct store_tx *tx, const struct hub *hub,
                    const struct linked_hub *link, struct verdict *ret_verdict);

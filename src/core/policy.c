@@ -103,7 +103,7 @@ static err check(const struct env *env, const struct policy *p, struct verdict *
     *ret_verdict = VERDICT(GRANTED);
     if (!model_is_policy_name(p->name)) {
         return core_match_refuse(env, REASON_FIELD_INVALID, ret_verdict,
-                                 "keyName: 1 to %d of A-Z a-z 0-9 _ - @ .", LIMIT_POLICY_NAME);
+                                 "keyName: 1 to %d of A-Z a-z 0-9 _ - . @", LIMIT_POLICY_NAME);
     }
     if (!is_key(p->primary_key) || !is_key(p->secondary_key)) {
         return core_match_refuse(env, REASON_FIELD_INVALID, ret_verdict,

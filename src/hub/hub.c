@@ -52,18 +52,28 @@ static err read_page(struct store_tx *tx, void *arg)
 
 /* One host name is one hub's (an instance may share it: its paths are others), and of the hubs that
  * an instance made each has a name of its own. */
-static err is_taken(struct store_tx *tx, struct hub_work *w, bool *ret_is)
+static err check_free(struct store_tx *tx, struct hub_work *w)
 {
     struct hub hub = w->hub;
+    bool is_taken;
 
-    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, ret_is));
-    if (*ret_is || span_is_absent(w->hub.id_scope)) {
+    w->verdict = VERDICT(GRANTED);
+    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &is_taken));
+    if (is_taken) {
+        w->verdict = VERDICT(NAME_TAKEN);
+        w->verdict.detail = SPAN("The host name is another's.");
+        return OK;
+    }
+    if (span_is_absent(w->hub.id_scope)) {
         return OK;
     }
     w->scan =
         (struct store_scan){ .index = HUB_BY_SCOPE, .prefix = &w->hub, .n_prefix = 2, .limit = 1 };
     TRY(read_page(tx, w));
-    *ret_is = w->n > 0;
+    if (w->n > 0) {
+        w->verdict = VERDICT(NAME_TAKEN);
+        w->verdict.detail = SPAN("The instance has a hub of this name.");
+    }
     return OK;
 }
 
@@ -86,10 +96,8 @@ static err insert(struct store_tx *tx, struct hub_work *w)
 static err create(struct store_tx *tx, void *arg)
 {
     struct hub_work *w = arg;
-    bool taken;
 
-    TRY(is_taken(tx, w, &taken));
-    w->verdict = taken ? VERDICT(RESOURCE_EXISTS) : VERDICT(GRANTED);
+    TRY(check_free(tx, w));
     if (verdict_is_granted(w->verdict) && w->made != NULL) {
         TRY(w->made(w->env, tx, &w->hub, w->link, &w->verdict));
     }

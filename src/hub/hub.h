@@ -12,7 +12,7 @@ struct bus;
 
 /* Makes a hub for an instance, which may link it in the same transaction, with the policies
  * iothubowner, service, device, registryRead and registryReadWrite (reference iothub-service-api.md
- * 1), two random keys each. FIELD_INVALID; RESOURCE_EXISTS: there is a hub of that host name, or
+ * 1), two random keys each. FIELD_INVALID; NAME_TAKEN: there is a hub of that host name, or
  * the instance made one of that name; and the refusals of `made`. */
 struct hub_order {
     struct span name, host_name;

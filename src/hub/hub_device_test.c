@@ -144,7 +144,7 @@ static void a_hub_and_its_policies(void **state)
 
     (void)state;
     assert_ok(create_hub(SPAN("x"), SPAN("Hub.Example"), &hub, &v));
-    assert_reason(RESOURCE_EXISTS, v);
+    assert_reason(NAME_TAKEN, v);
     assert_ok(create_hub(SPAN("x"), SPAN("no host"), &hub, &v));
     assert_reason(FIELD_INVALID, v);
     assert_ok(create_hub(SPAN(""), SPAN("x.example"), &hub, &v));
