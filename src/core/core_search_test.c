@@ -558,6 +558,39 @@ static void a_refusal_leaves_a_record(void **state)
     assert_span("[]", rows[0].considered);
 }
 
+static err put_at_door(struct store_tx *tx, void *arg)
+{
+    struct decision_row row = { .tracking_id = SPAN("00000000-0000-0000-0000-000000000001"),
+                                .time_ms = TEST_NOW - 1,
+                                .id_scope = SPAN(TEST_HUB),
+                                .registration_key = SPAN("dev"),
+                                .operation = OPERATION_CONNECT };
+
+    (void)arg;
+    return store_put(tx, &KIND_DECISION, &row);
+}
+
+/* Whoever names a hub as their ID scope does not crowd out what was refused at its door. */
+static void a_hub_is_no_scope(void **state)
+{
+    struct claim claim = fixture_claim(&f, "dev", OPERATION_REGISTER, &world[LEAF_SUB].cert, 1);
+    struct core_outcome o;
+    struct decision_row *rows;
+    size_t n;
+
+    (void)state;
+    assert_ok(store_write(f.store, put_at_door, NULL));
+    claim.id_scope = SPAN(TEST_HUB);
+    for (int i = 0; i < 3; i++) {
+        fixture_next(&f);
+        assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+        assert_reason(SCOPE_UNKNOWN, o.verdict);
+    }
+    assert_ok(core_decision_list(&f.env, f.scope, SPAN("dev"), 2, &rows, &n));
+    assert_int_equal(n, 1);
+    assert_int_equal(rows[0].operation, OPERATION_CONNECT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,6 +603,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(names_are_checked_before_anything_else, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refusal_leaves_a_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hub_is_no_scope, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, make_world, free_world);

@@ -13,10 +13,12 @@
 void core_decision_begin(const struct env *env, const struct claim *claim, struct span id_scope,
                          struct span registration_key, struct decision *ret_decision)
 {
+    /* A hub's name would put it among those at that hub's door, and crowd them out. */
     *ret_decision = (struct decision){
         .tracking_id = span_str(env->tracking_id),
         .time_ms = env->now_ms,
-        .id_scope = span_first(id_scope, LIMIT_ID_SCOPE),
+        .id_scope =
+            model_may_be_id_scope(id_scope) ? span_first(id_scope, LIMIT_ID_SCOPE) : SPAN_NONE,
         .registration_key = span_first(registration_key, LIMIT_REGISTRATION_ID),
         .registration_id = span_first(claim->registration_id, LIMIT_REGISTRATION_ID),
         .operation = claim->operation,

@@ -104,12 +104,6 @@ static err create(struct store_tx *tx, void *arg)
     return verdict_is_granted(w->verdict) ? insert(tx, w) : OK;
 }
 
-/* Decision records stand under either: one must not pass for the other. */
-static bool is_like_an_id_scope(struct span host)
-{
-    return span_starts_with(host, SPAN("0ne")) && span_find(host, '.') == host.len;
-}
-
 static err run_create(struct hub_work *w, struct span host_name, struct hub *ret_hub,
                       struct verdict *ret_verdict)
 {
@@ -117,7 +111,7 @@ static err run_create(struct hub_work *w, struct span host_name, struct hub *ret
 
     TRY(model_fold(w->env->arena, host_name, &w->hub.host_name));
     if (!model_is_resource_name(w->hub.name) || !model_is_host_name(w->hub.host_name) ||
-        is_like_an_id_scope(w->hub.host_name)) {
+        model_may_be_id_scope(w->hub.host_name)) {
         *ret_verdict = (struct verdict){
             .reason = REASON_FIELD_INVALID,
             .detail = SPAN("A hub needs a name (1 to 50 letters, digits and inner hyphens) and a "

@@ -338,6 +338,11 @@ static bool is_host_label(struct span label)
            label.data[label.len - 1] != '-';
 }
 
+bool model_may_be_id_scope(struct span text)
+{
+    return span_starts_with(text, SPAN("0ne")) && span_find(text, '.') == text.len;
+}
+
 bool model_is_host_name(struct span name)
 {
     struct span rest = name;

@@ -331,6 +331,9 @@ bool model_is_registration_id(struct span id);
 /* Hub device IDs: reference iothub-device-api.md 2.1. */
 bool model_is_device_id(struct span id);
 bool model_is_host_name(struct span name);
+/* Has the folded text the look of an ID scope? No hub's host name has: decision records stand under
+ * either, and one must not pass for the other. */
+bool model_may_be_id_scope(struct span text);
 /* Names of instances and hubs: 1 to LIMIT_HUB_NAME of letters, digits and inner hyphens. Policies'
  * names: reference dps-service-api.md 1. */
 bool model_is_resource_name(struct span name);
