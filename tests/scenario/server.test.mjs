@@ -137,6 +137,15 @@ test('configuration: help, show, man page, and clear errors', async () => {
   fs.rmSync(dir, { recursive: true });
 });
 
+test('berth: a noun explains itself wherever --help stands', async () => {
+  for (const args of [['policy', '--help'], ['policy', '--dev', '/nowhere', '-h'], ['policy', '--help', '--dev', '/nowhere']]) {
+    const stdout = await new Promise((resolve, reject) => {
+      execFile(path.join(bin, 'berth'), args, (e, out) => (e ? reject(e) : resolve(out)));
+    });
+    assert.match(stdout, /policy renew-key/, args.join(' '));
+  }
+});
+
 test('/healthz and /metrics', async () => {
   const b = await Berthd.start();
   const health = await b.request('GET', '/healthz');

@@ -13,16 +13,21 @@ static int fail(const char *path, const char *why, int status)
     return status;
 }
 
-static bool is_option(int argc, char *const *argv, const char *name, const char *letter)
+static bool has_option(int argc, char *const *argv, const char *name, const char *letter)
 {
-    return argc > 0 && (strcmp(argv[argc - 1], name) == 0 || strcmp(argv[argc - 1], letter) == 0);
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], name) == 0 || strcmp(argv[i], letter) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* No command: help, --man, --version, or a word that is none. */
 static int without_command(int argc, char *const *argv)
 {
     const struct command_group *group = berth_commands_find_group(argc, argv);
-    bool asks_help = argc == 0 || is_option(argc, argv, "--help", "-h");
+    bool asks_help = argc == 0 || has_option(argc, argv, "--help", "-h");
 
     if (argc == 1 && strcmp(argv[0], "--man") == 0) {
         berth_help_man(stdout);
