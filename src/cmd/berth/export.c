@@ -188,7 +188,10 @@ static err open_out(struct export *x)
         return err_set(ERR_EXISTS, "%s exists; --force overwrites it", x->file);
     }
     x->beside = berth_cli_printf(x->cli, "%s.%ld.tmp", x->file, (long)getpid());
-    before = umask(x->shows_keys ? 0077 : 0022);
+    before = umask(0077);
+    if (!x->shows_keys) {
+        (void)umask(before);
+    }
     x->out = fopen(x->beside, "wxe");
     (void)umask(before);
     return x->out != NULL ? OK : err_set(ERR_IO, "cannot write %s: %s", x->beside, strerror(errno));
