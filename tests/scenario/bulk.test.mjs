@@ -259,6 +259,7 @@ for (const format of ['csv', 'jsonl']) {
     const hasNoCertificate = (e) => e.attestation.x509?.clientCertificates === undefined;
     const before = (await exported('--show-keys'));
     assert.ok(before.length > 2000 && before.find((e) => e.registrationId === 'c-key').initialTwin.tags.name.includes('"x"'));
+    assert.deepEqual(before.find((e) => e.registrationId === 'c-key').deviceTypeRefs, ['t'], 'of the newest version too');
     const at = file(`out.${format}`);
     const r = await b.cli('enrollment', 'export', at, '--show-keys', '--concurrency', '8');
     assert.equal(r.code, 0, r.stderr);

@@ -137,7 +137,8 @@ static const struct option REGISTRATION_DELETE[] = { REGISTRATION_ID, ETAG, OPTI
     "give with an enrollment. Symmetric keys: they are asked for one by one with --show-keys; "    \
     "without them an import makes new ones. Certificates (other than CAs by name): it gives "      \
     "their description alone, so such an enrollment can be imported over itself (--mode update "   \
-    "keeps the certificate), but not created elsewhere.\n"                                         \
+    "keeps the certificate), but not created elsewhere. What one preview of the API alone had "    \
+    "(credentialPolicyName, clientCertificateIssuancePolicy) is not in it.\n"                      \
     "The file appears when it is complete."
 
 const struct command BERTH_COMMANDS_ENROLLMENT[] = {

@@ -8,7 +8,8 @@
 #include "model/records.h"
 #include "json/writer.h"
 
-#define BERTH_SERVICE_API_VERSION "api-version=2021-10-01"
+/* The newest: an older one is not given all that is stored (doc/wire/service.md). */
+#define BERTH_SERVICE_API_VERSION "api-version=2026-11-02-preview"
 
 /* In the order of the columns of an export. */
 enum enrollment_value {
