@@ -3,6 +3,7 @@
 #include "api/hub_http.h"
 
 #include "api/error.h"
+#include "api/hub_twin_json.h"
 #include "core/enrollment.h"
 #include "hub/hub.h"
 #include "model/limits.h"
@@ -10,18 +11,6 @@
 #include "json/writer.h"
 
 static const char never[] = "0001-01-01T00:00:00Z";
-
-static const char *auth_word(enum device_auth auth)
-{
-    switch (auth) {
-    case DEVICE_AUTH_SELF_SIGNED:
-        return "selfSigned";
-    case DEVICE_AUTH_CERTIFICATE_AUTHORITY:
-        return "certificateAuthority";
-    default:
-        return "sas";
-    }
-}
 
 /* An identity's etag is base64 of a decimal number (section 2). */
 static void format_etag(int64_t etag, struct buf *out)
@@ -66,7 +55,7 @@ static void write_authentication(const struct device *d, struct json_writer *w)
     write_text_or_null(w, "primaryThumbprint", d->primary_thumbprint);
     write_text_or_null(w, "secondaryThumbprint", d->secondary_thumbprint);
     json_write_end_object(w);
-    json_write_str(w, "type", auth_word(d->auth));
+    json_write_str(w, "type", hub_twin_json_auth_word(d->auth));
     json_write_end_object(w);
 }
 
@@ -224,7 +213,8 @@ static bool keeps_authentication(const json *document, const struct device *d)
     const json *keys = json_member(authentication, "symmetricKey");
     const json *thumbprints = json_member(authentication, "x509Thumbprint");
 
-    return is_text_or_null(json_member(authentication, "type"), span_str(auth_word(d->auth))) &&
+    return is_text_or_null(json_member(authentication, "type"),
+                           span_str(hub_twin_json_auth_word(d->auth))) &&
            keeps_key(json_member(keys, "primaryKey"), d->primary_key) &&
            keeps_key(json_member(keys, "secondaryKey"), d->secondary_key) &&
            is_text_or_null(json_member(thumbprints, "primaryThumbprint"), d->primary_thumbprint) &&
@@ -330,6 +320,9 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", on_list_devices, true),
     HUB("GET", "/devices/{id}", on_get_device, true),
     HUB("PUT", "/devices/{id}", on_put_device, true),
+    HUB("GET", "/twins/{id}", hub_twin_get, true),
+    HUB("PATCH", "/twins/{id}", hub_twin_patch, true),
+    HUB("PUT", "/twins/{id}", hub_twin_put, true),
     HUB("GET", "/messages/events", hub_events_open, false),
     { 0 },
 };

@@ -7,4 +7,9 @@
 /* GET /messages/events: hub_events.c. */
 err hub_events_open(struct http_call *call);
 
+/* GET, PATCH and PUT /twins/{id}: hub_twin_http.c. */
+err hub_twin_get(struct http_call *call);
+err hub_twin_patch(struct http_call *call);
+err hub_twin_put(struct http_call *call);
+
 #endif

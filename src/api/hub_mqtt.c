@@ -6,7 +6,7 @@
  *
  * A message is acknowledged once it is durable, in order; after one that could not be kept, none is
  * any more, so that the device sends them again. */
-#include "api/hub_mqtt.h"
+#include "api/hub_mqtt_job.h"
 
 #include <assert.h>
 
@@ -15,36 +15,18 @@
 
 static const char SURFACE_NAME[] = "hub-mqtt";
 
-/* A task's work, in its arena. */
-struct hub_job {
-    enum { JOB_LOGIN, JOB_TELEMETRY, JOB_REFUSED } kind;
-    struct hub_login login;
-    struct hub_session session;
-    struct verdict verdict;
-    uint16_t packet_id; /* to acknowledge; 0: QoS 0, or a will */
-};
-
-static struct span hub_of(const struct hub_mqtt *h)
+struct access_note hub_mqtt_note(const struct hub_mqtt *h, const char *operation)
 {
-    return span_of(h->hub, h->hub_len);
-}
-
-static struct span device_of(const struct hub_mqtt *h)
-{
-    return span_of(h->device, h->device_len);
-}
-
-static struct access_note note_of(const struct hub_mqtt *h, const char *operation)
-{
-    return (struct access_note){
-        .surface = SURFACE_NAME, .operation = operation, .scope = hub_of(h), .id = device_of(h)
-    };
+    return (struct access_note){ .surface = SURFACE_NAME,
+                                 .operation = operation,
+                                 .scope = hub_mqtt_hub(h),
+                                 .id = hub_mqtt_device(h) };
 }
 
 enum surface_step hub_mqtt_close(struct hub_mqtt *h, enum reason reason, const char *why,
                                  struct surface_io *io)
 {
-    struct access_note note = note_of(h, "close");
+    struct access_note note = hub_mqtt_note(h, "close");
 
     h->state = HUB_MQTT_OVER;
     note.reason = reason;
@@ -53,7 +35,8 @@ enum surface_step hub_mqtt_close(struct hub_mqtt *h, enum reason reason, const c
     return SURFACE_CLOSE;
 }
 
-static struct hub_job *new_job(struct hub_mqtt *h, struct task *t, int kind, const char *operation)
+struct hub_job *hub_mqtt_new_job(struct hub_mqtt *h, struct task *t, enum hub_job_kind kind,
+                                 const char *operation)
 {
     struct hub_job *job = ARENA_NEW(&t->arena, struct hub_job);
 
@@ -61,7 +44,7 @@ static struct hub_job *new_job(struct hub_mqtt *h, struct task *t, int kind, con
     job->kind = kind;
     t->run = NULL;
     t->state = job;
-    t->note = note_of(h, operation);
+    t->note = hub_mqtt_note(h, operation);
     return job;
 }
 
@@ -88,7 +71,7 @@ static uint8_t connack_of(enum reason reason)
 static enum surface_step refuse_connect(struct hub_mqtt *h, enum reason reason, const char *why,
                                         struct surface_io *io)
 {
-    struct access_note note = note_of(h, "connect");
+    struct access_note note = hub_mqtt_note(h, "connect");
     struct mqtt_connack ack = { .code = connack_of(reason) };
 
     h->state = HUB_MQTT_OVER;
@@ -122,7 +105,7 @@ static enum reason keep_will(struct hub_mqtt *h, const struct mqtt_publish *will
     struct span bag;
 
     if (will->topic.len > LIMIT_MQTT_TOPIC || will->qos > 1 ||
-        !err_is_ok(topic_parse_telemetry(will->topic, device_of(h), &bag))) {
+        !err_is_ok(topic_parse_telemetry(will->topic, hub_mqtt_device(h), &bag))) {
         return REASON_TOPIC_FORBIDDEN;
     }
     if (bag.len + will->payload.len > sizeof(kept->bytes) ||
@@ -174,22 +157,23 @@ static enum surface_step start_login(struct hub_mqtt *h, const struct mqtt_conne
     if (t == NULL) {
         return refuse_connect(h, REASON_THROTTLED, NULL, io);
     }
-    job = new_job(h, t, JOB_LOGIN, "connect");
+    job = hub_mqtt_new_job(h, t, HUB_JOB_LOGIN, "connect");
     job->login = (struct hub_login){
-        .hub_host = hub_of(h),
-        .device_id = device_of(h),
+        .hub_host = hub_mqtt_hub(h),
+        .device_id = hub_mqtt_device(h),
         .client_id = c->client_id,
         .chain = peer->chain,
         .n_chain = peer->n_chain,
         .is_chain_unreadable = peer->has_unreadable_chain,
         .token = c->password,
+        .clean_session = c->clean_session,
         .transport = peer->transport,
         .peer = span_str(peer->address),
     };
     t->run = run_login;
     /* Before the identity is read, so that no change to it slips between. */
-    h->member.hub = hub_of(h);
-    h->member.device_id = device_of(h);
+    h->member.hub = hub_mqtt_hub(h);
+    h->member.device_id = hub_mqtt_device(h);
     h->member.tell = tell;
     bus_join(h->surface->service->bus, &h->member);
     io->task = t;
@@ -205,6 +189,7 @@ enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
     memset(h, 0, sizeof(*h));
     h->surface = surface;
     h->until_ms = INT64_MAX;
+    h->is_clean = c->clean_session;
     if (!err_is_ok(topic_parse_hub_user(c->username, &user)) || !keep_names(h, &user)) {
         return refuse_connect(h, REASON_REQUEST_MALFORMED,
                               "the user name is not {hub}/{device}/?api-version={version}", io);
@@ -230,6 +215,7 @@ static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct
         t->note.fault = "generation ID too long";
     }
     ack.code = connack_of(job->verdict.reason);
+    ack.session_present = ack.code == MQTT_ACCEPTED && !span_is_absent(job->session.filters);
     t->note.reason = job->verdict.reason;
     t->note.status = ack.code;
     mqtt_codec_encode_connack(&ack, io->out);
@@ -242,19 +228,146 @@ static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct
     }
     h->generation_len = generation.len;
     h->until_ms = job->session.until_ms;
+    (void)filters_load(&h->filters, job->session.filters); /* not whole: as if there were none */
     h->state = HUB_MQTT_OPEN;
     h->had_session = true;
     bus_claim(h->surface->service->bus, &h->member);
     return SURFACE_AGAIN;
 }
 
-/* ---- SUBSCRIBE ---- */
+/* ---- SUBSCRIBE, UNSUBSCRIBE ---- */
 
 /* Every well-formed filter is granted: SDKs stop at 0x80, and a device is only ever sent what is
- * its own (reference section 5). */
-uint8_t hub_mqtt_subscribe(struct span filter, uint8_t qos)
+ * its own (reference section 5). Failure: it is malformed, or there are too many. */
+static uint8_t subscribe(struct filters *f, struct span filter, uint8_t qos)
 {
-    return !mqtt_codec_is_filter(filter) ? MQTT_SUBACK_FAILURE : qos > 1 ? 1 : qos;
+    uint8_t granted = qos > 1 ? 1 : qos;
+
+    return mqtt_codec_is_filter(filter) && filters_add(f, filter, granted) ? granted
+                                                                           : MQTT_SUBACK_FAILURE;
+}
+
+/* On a worker. */
+static void run_keep(struct task *t)
+{
+    struct hub_job *job = t->state;
+    err e = hub_session_keep(&t->env, t->note.scope, t->note.id, job->filters);
+
+    job->verdict = err_is_ok(e)          ? VERDICT(GRANTED)
+                   : err_is(e, ERR_BUSY) ? VERDICT(THROTTLED)
+                                         : VERDICT(INTERNAL);
+    if (!err_is_ok(e)) {
+        t->note.fault = error_fault_text(&t->arena, e);
+    }
+}
+
+static void acknowledge(const struct hub_job *job, struct surface_io *io)
+{
+    if (job->n_codes > 0) {
+        mqtt_codec_encode_suback(job->packet_id, span_of(job->codes, job->n_codes), io->out);
+    } else {
+        mqtt_codec_encode_unsuback(job->packet_id, io->out);
+    }
+}
+
+static enum surface_step keep_filters(struct hub_mqtt *h, const struct hub_job *answer,
+                                      struct surface_io *io)
+{
+    struct task *t = io->new_task(io);
+    struct hub_job *job;
+
+    if (t == NULL) {
+        return hub_mqtt_close(h, REASON_THROTTLED, NULL, io);
+    }
+    job = hub_mqtt_new_job(h, t, HUB_JOB_KEEP, "subscribe");
+    job->packet_id = answer->packet_id;
+    memcpy(job->codes, answer->codes, sizeof(job->codes));
+    job->n_codes = answer->n_codes;
+    job->filters = filters_span(&h->filters); /* the connection waits for us */
+    t->run = run_keep;
+    io->task = t;
+    return SURFACE_WORK;
+}
+
+enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packet *p,
+                                     struct surface_io *io)
+{
+    struct hub_job answer = { .packet_id = p->subscribe.packet_id };
+    struct span rest = p->subscribe.filters;
+    struct span filter;
+    uint8_t qos;
+
+    while (mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
+        if (p->type == MQTT_SUBSCRIBE) {
+            answer.codes[answer.n_codes++] = subscribe(&h->filters, filter, qos);
+        } else {
+            filters_remove(&h->filters, filter);
+        }
+    }
+    if (!h->is_clean) {
+        return keep_filters(h, &answer, io);
+    }
+    acknowledge(&answer, io);
+    return SURFACE_AGAIN;
+}
+
+static enum surface_step finish_keep(struct hub_mqtt *h, struct task *t, struct surface_io *io)
+{
+    struct hub_job *job = t->state;
+
+    t->note.reason = job->verdict.reason;
+    if (!verdict_is_granted(job->verdict)) {
+        h->state = HUB_MQTT_OVER;
+        return SURFACE_CLOSE;
+    }
+    acknowledge(job, io);
+    return SURFACE_AGAIN;
+}
+
+/* ---- what the device is sent ---- */
+
+void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
+                   struct surface_io *io)
+{
+    int qos = filters_match(&h->filters, topic);
+    struct mqtt_publish p = { .topic = topic, .payload = payload, .qos = (uint8_t)(qos > 0) };
+
+    if (qos < 0) {
+        return;
+    }
+    if (qos > 0) {
+        h->last_packet_id = h->last_packet_id == UINT16_MAX ? 1 : h->last_packet_id + 1;
+        p.packet_id = h->last_packet_id;
+    }
+    mqtt_codec_encode_publish(&p, io->out);
+}
+
+static void send_letter(struct hub_mqtt *h, const struct bus_letter *letter, struct surface_io *io)
+{
+    uint8_t room[96];
+    struct buf topic = buf_over(room, sizeof(room));
+
+    buf_printf(&topic, "$iothub/twin/PATCH/properties/desired/?$version=%lld",
+               (long long)letter->number);
+    hub_mqtt_send(h, buf_span(&topic), letter->payload, io);
+}
+
+void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io)
+{
+    struct bus_letter *letter;
+
+    if (!h->has_letters || h->state != HUB_MQTT_OPEN || io->out->len > LIMIT_UNSENT) {
+        return;
+    }
+    h->has_letters = false;
+    letter = bus_take(h->surface->service->bus, &h->member);
+    while (letter != NULL) {
+        struct bus_letter *next = letter->next;
+
+        send_letter(h, letter, io);
+        bus_letter_free(letter);
+        letter = next;
+    }
 }
 
 /* ---- telemetry ---- */
@@ -274,8 +387,8 @@ static enum reason fill_event(const struct hub_mqtt *h, struct task *t,
     if (m == NULL) {
         return REASON_INTERNAL;
     }
-    m->hub = hub_of(h);
-    m->device_id = device_of(h);
+    m->hub = hub_mqtt_hub(h);
+    m->device_id = hub_mqtt_device(h);
     m->generation_id = span_of(h->generation, h->generation_len);
     m->is_will = telemetry->is_will;
     m->retain = telemetry->retain;
@@ -310,22 +423,28 @@ enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish
     if (p->qos > 1) {
         return hub_mqtt_close(h, REASON_PROTOCOL_VIOLATION, "PUBLISH with QoS 2", io);
     }
-    if (p->topic.len > LIMIT_MQTT_TOPIC ||
-        !err_is_ok(topic_parse_telemetry(p->topic, device_of(h), &telemetry.bag))) {
+    if (p->topic.len > LIMIT_MQTT_TOPIC) {
+        return hub_mqtt_close(h, REASON_TOPIC_FORBIDDEN, "the topic is too long", io);
+    }
+    if (span_starts_with(p->topic, SPAN("$iothub/"))) {
+        return hub_mqtt_twin_publish(h, p, io);
+    }
+    if (!err_is_ok(topic_parse_telemetry(p->topic, hub_mqtt_device(h), &telemetry.bag))) {
         return hub_mqtt_close(h, REASON_TOPIC_FORBIDDEN,
-                              "only devices/{id}/messages/events/ is served", io);
+                              "only devices/{id}/messages/events/ and $iothub/twin/ are served",
+                              io);
     }
     t = io->new_task(io);
     if (t == NULL) {
         return h->appends_in_flight > 0 ? SURFACE_IDLE
                                         : hub_mqtt_close(h, REASON_THROTTLED, NULL, io);
     }
-    job = new_job(h, t, JOB_TELEMETRY, "telemetry");
+    job = hub_mqtt_new_job(h, t, HUB_JOB_TELEMETRY, "telemetry");
     job->packet_id = p->packet_id;
     job->verdict.reason = fill_event(h, t, &telemetry);
     io->task = t;
     if (!verdict_is_granted(job->verdict)) {
-        job->kind = JOB_REFUSED; /* a task taken must come back */
+        job->kind = HUB_JOB_REFUSED; /* a task taken must come back */
         t->run = run_nothing;
         return SURFACE_WORK;
     }
@@ -380,10 +499,14 @@ enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct sur
     struct hub_job *job = t->state;
 
     switch (job->kind) {
-    case JOB_LOGIN:
+    case HUB_JOB_LOGIN:
         return finish_login(h, t, io);
-    case JOB_TELEMETRY:
+    case HUB_JOB_TELEMETRY:
         return finish_telemetry(h, t, io);
+    case HUB_JOB_KEEP:
+        return finish_keep(h, t, io);
+    case HUB_JOB_TWIN:
+        return hub_mqtt_twin_finish(h, t, io);
     default:
         t->note.reason = job->verdict.reason;
         h->state = HUB_MQTT_OVER;
@@ -402,6 +525,10 @@ enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struc
     if ((signals & BUS_TAKEN_OVER) != 0) {
         return hub_mqtt_close(h, REASON_SESSION_TAKEN_OVER, NULL, io);
     }
+    if ((signals & BUS_LETTERS) != 0) {
+        h->has_letters = true;
+        return SURFACE_AGAIN;
+    }
     return SURFACE_IDLE;
 }
 
@@ -419,7 +546,7 @@ enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)
     will->is_set = false;
     t = io->new_task(io);
     if (t == NULL) {
-        struct access_note note = note_of(h, "telemetry");
+        struct access_note note = hub_mqtt_note(h, "telemetry");
         note.reason = REASON_THROTTLED;
         note.fault = "the will is lost";
         io->note(io, &note);
@@ -427,7 +554,7 @@ enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)
     }
     telemetry.bag = span_of(will->bytes, will->bag_len);
     telemetry.body = span_of(will->bytes + will->bag_len, will->body_len);
-    (void)new_job(h, t, JOB_TELEMETRY, "telemetry");
+    (void)hub_mqtt_new_job(h, t, HUB_JOB_TELEMETRY, "telemetry");
     io->task = t;
     if (fill_event(h, t, &telemetry) != REASON_GRANTED) {
         return SURFACE_IDLE;

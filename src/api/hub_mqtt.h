@@ -3,6 +3,7 @@
 #ifndef API_HUB_MQTT_H
 #define API_HUB_MQTT_H
 
+#include "api/filters.h"
 #include "api/surface.h"
 #include "api/topic.h"
 #include "model/limits.h"
@@ -22,20 +23,28 @@ struct hub_mqtt {
     struct bus_member member;
     enum { HUB_MQTT_AT_THE_DOOR, HUB_MQTT_OPEN, HUB_MQTT_OVER } state;
     bool had_session;
+    bool is_clean;           /* what it subscribes to ends with the connection */
+    bool has_letters;        /* something may be in the box */
+    uint16_t last_packet_id; /* of what was sent with QoS 1 */
     unsigned appends_in_flight;
     int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
     size_t hub_len, device_len, generation_len;
     uint8_t hub[LIMIT_HOST_NAME]; /* folded */
     uint8_t device[LIMIT_DEVICE_ID];
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
+    struct filters filters;
     struct hub_mqtt_will will;
 };
 
 /* *h may be anything before. A device that is refused here never joined the bus. */
 enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
                                    const struct mqtt_connect *c, struct surface_io *io);
-/* The SUBACK code. */
-uint8_t hub_mqtt_subscribe(struct span filter, uint8_t qos);
+/* SUBSCRIBE, UNSUBSCRIBE: answered once what outlives the connection is kept. SURFACE_IDLE: not
+ * taken, offer it again. */
+enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packet *p,
+                                     struct surface_io *io);
+/* Sends what the box has, while the device takes it. */
+void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io);
 /* SURFACE_IDLE: not taken, offer the same packet again after a finish. */
 enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
                                    struct surface_io *io);

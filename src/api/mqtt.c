@@ -106,9 +106,11 @@ static enum surface_step handle_subscribe(struct mqtt_surface *m, const struct m
     if (p->subscribe.n_filters > LIMIT_SUBSCRIPTIONS) {
         return close_with(m, REASON_PROTOCOL_VIOLATION, "too many filters in one SUBSCRIBE", io);
     }
+    if (m->role == ROLE_HUB) {
+        return hub_mqtt_subscribe(&m->hub, p, io);
+    }
     while (mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
-        codes[n++] = m->role == ROLE_DPS ? dps_mqtt_subscribe(&m->dps, filter, qos, io)
-                                         : hub_mqtt_subscribe(filter, qos);
+        codes[n++] = dps_mqtt_subscribe(&m->dps, filter, qos, io);
     }
     mqtt_codec_encode_suback(p->subscribe.packet_id, span_of(codes, n), io->out);
     return SURFACE_AGAIN;
@@ -121,7 +123,10 @@ static enum surface_step handle_unsubscribe(struct mqtt_surface *m, const struct
     struct span filter;
     uint8_t qos;
 
-    while (m->role == ROLE_DPS && mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
+    if (m->role == ROLE_HUB) {
+        return hub_mqtt_subscribe(&m->hub, p, io);
+    }
+    while (mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
         dps_mqtt_unsubscribe(&m->dps, filter);
     }
     mqtt_codec_encode_unsuback(p->subscribe.packet_id, io->out);
@@ -177,6 +182,9 @@ static enum surface_step step(struct surface *s, struct surface_io *io)
     const char *why = NULL;
     struct mqtt_packet p;
 
+    if (m->role == ROLE_HUB) {
+        hub_mqtt_deliver(&m->hub, io);
+    }
     if (is_full(m)) {
         return SURFACE_IDLE;
     }

@@ -180,6 +180,35 @@ err topic_parse_telemetry(struct span topic, struct span device_id, struct span 
     return OK;
 }
 
+/* ---- twins ---- */
+
+err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_request)
+{
+    const struct span get = SPAN("$iothub/twin/GET/?");
+    const struct span patch = SPAN("$iothub/twin/PATCH/properties/reported/?");
+    struct topic_twin_request r = { .operation = TOPIC_TWIN_GET, .if_version = -1 };
+    struct span parameters, version;
+
+    if (span_starts_with(topic, get)) {
+        parameters = span_from(topic, get.len);
+    } else if (span_starts_with(topic, patch)) {
+        parameters = span_from(topic, patch.len);
+        r.operation = TOPIC_TWIN_REPORT;
+    } else {
+        return ERR(MALFORMED);
+    }
+    r.rid = find_parameter(parameters, SPAN("$rid"));
+    version = find_parameter(parameters, SPAN("$version"));
+    if (r.operation == TOPIC_TWIN_GET && span_is_empty(r.rid)) {
+        return ERR(MALFORMED); /* nowhere to answer to */
+    }
+    if (!span_is_absent(version) && !span_parse_int(version, &r.if_version)) {
+        return ERR(MALFORMED);
+    }
+    *ret_request = r;
+    return OK;
+}
+
 size_t topic_count_properties(struct span bag)
 {
     size_t n = 0;

@@ -43,6 +43,15 @@ err topic_parse_dps_request(struct span topic, struct topic_dps_request *ret_req
  * *ret_bag: the properties, undecoded; empty when there are none. */
 err topic_parse_telemetry(struct span topic, struct span device_id, struct span *ret_bag);
 
+/* $iothub/twin/GET/?$rid={rid}, $iothub/twin/PATCH/properties/reported/?$rid={rid}[&$version={v}]
+ * iothub-device-api.md 8 */
+struct topic_twin_request {
+    enum { TOPIC_TWIN_GET, TOPIC_TWIN_REPORT } operation;
+    struct span rid;    /* opaque; absent: no answer is wanted (REPORT alone) */
+    int64_t if_version; /* REPORT: negative: not given */
+};
+err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_request);
+
 /* How many properties a bag holds at most. */
 size_t topic_count_properties(struct span bag);
 /* k=v joined by '&', percent-decoded into the arena; '+' is a plus. A '%' that starts no escape

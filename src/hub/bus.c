@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "model/limits.h"
+
 enum { N_BUCKETS = 1 << 16 };
 
 struct bus {
@@ -87,12 +89,23 @@ static struct bus_member *next_of(struct bus_member *m, const struct bus_member 
     return m->next_ == head ? NULL : m->next_;
 }
 
+static struct bus_letter *empty_box(struct bus_member *m)
+{
+    struct bus_letter *first = m->box_;
+
+    m->box_ = NULL;
+    m->box_end_ = &m->box_;
+    m->n_box_ = 0;
+    return first;
+}
+
 void bus_join(struct bus *b, struct bus_member *m)
 {
     struct bus_member **head;
 
     lock(b);
     m->is_session_ = false;
+    (void)empty_box(m);
     head = ring_of(b, m->hub, m->device_id);
     if (*head == NULL) {
         m->next_ = m->prev_ = m;
@@ -129,6 +142,8 @@ void bus_claim(struct bus *b, struct bus_member *m)
 
 void bus_leave(struct bus *b, struct bus_member *m)
 {
+    struct bus_letter *unread = NULL;
+
     lock(b);
     if (m->next_ != NULL) {
         struct bus_member **head = ring_of(b, m->hub, m->device_id);
@@ -143,8 +158,83 @@ void bus_leave(struct bus *b, struct bus_member *m)
         m->next_->prev_ = m->prev_;
         m->next_ = m->prev_ = NULL;
         m->is_session_ = false;
+        unread = empty_box(m);
     }
     unlock(b);
+    while (unread != NULL) {
+        struct bus_letter *next = unread->next;
+
+        bus_letter_free(unread);
+        unread = next;
+    }
+}
+
+/* ---- letters ---- */
+
+/* One block: the letter, then its payload. */
+static struct bus_letter *copy_letter(const struct bus_letter *letter)
+{
+    struct bus_letter *copy = malloc(sizeof *copy + letter->payload.len);
+
+    if (copy != NULL) {
+        *copy = *letter;
+        copy->next = NULL;
+        if (letter->payload.len > 0) {
+            memcpy(copy + 1, letter->payload.data, letter->payload.len);
+        }
+        copy->payload = span_of(copy + 1, letter->payload.len);
+    }
+    return copy;
+}
+
+void bus_letter_free(struct bus_letter *letter)
+{
+    free(letter);
+}
+
+static struct bus_member *session_of(struct bus *b, struct span hub, struct span device_id)
+{
+    struct bus_member *head = *ring_of(b, hub, device_id);
+
+    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
+        if (x->is_session_ && is_of(x, hub, device_id)) {
+            return x;
+        }
+    }
+    return NULL;
+}
+
+bool bus_post(struct bus *b, struct span hub, struct span device_id,
+              const struct bus_letter *letter)
+{
+    struct bus_letter *copy = copy_letter(letter);
+    struct bus_member *m;
+
+    if (copy == NULL) {
+        return false;
+    }
+    lock(b);
+    m = session_of(b, hub, device_id);
+    if (m != NULL && m->n_box_ < LIMIT_LETTERS) {
+        *m->box_end_ = copy;
+        m->box_end_ = &copy->next;
+        m->n_box_++;
+        copy = NULL;
+        m->tell(m, BUS_LETTERS);
+    }
+    unlock(b);
+    bus_letter_free(copy);
+    return copy == NULL;
+}
+
+struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
+{
+    struct bus_letter *first;
+
+    lock(b);
+    first = empty_box(m);
+    unlock(b);
+    return first;
 }
 
 void bus_cut_off(struct bus *b, struct span hub, struct span device_id)
@@ -172,14 +262,10 @@ void bus_events(struct bus *b)
 
 bool bus_is_connected(struct bus *b, struct span hub, struct span device_id)
 {
-    struct bus_member *head;
-    bool is_connected = false;
+    bool is_connected;
 
     lock(b);
-    head = *ring_of(b, hub, device_id);
-    for (struct bus_member *x = head; x != NULL && !is_connected; x = next_of(x, head)) {
-        is_connected = x->is_session_ && is_of(x, hub, device_id);
-    }
+    is_connected = session_of(b, hub, device_id) != NULL;
     unlock(b);
     return is_connected;
 }

@@ -13,6 +13,15 @@ enum bus_signal {
     BUS_TAKEN_OVER = 1 << 0, /* another connection of this device was accepted */
     BUS_CUT_OFF = 1 << 1,    /* the identity was disabled, deleted or given another credential */
     BUS_EVENTS = 1 << 2,     /* telemetry became durable */
+    BUS_LETTERS = 1 << 3,    /* something lies in the member's box: bus_take */
+};
+
+/* Something for a device that is connected now; nobody keeps it for one that is not. */
+struct bus_letter {
+    struct bus_letter *next; /* the bus's, then the taker's */
+    enum { BUS_LETTER_DESIRED } kind;
+    int64_t number;      /* DESIRED: the version of the desired properties */
+    struct span payload; /* JSON */
 };
 
 struct bus;
@@ -22,6 +31,8 @@ struct bus;
 struct bus_member {
     struct bus_member *next_, *prev_;
     bool is_session_;
+    struct bus_letter *box_, **box_end_;
+    size_t n_box_;
     struct span hub, device_id; /* device_id absent: listens to the hub's events only */
     void (*tell)(struct bus_member *m, unsigned signals);
 };
@@ -39,6 +50,14 @@ void bus_leave(struct bus *b, struct bus_member *m);
 
 void bus_cut_off(struct bus *b, struct span hub, struct span device_id);
 void bus_events(struct bus *b);
+/* Puts a copy of the letter into the box of the device's session, which is told BUS_LETTERS. False:
+ * it has none, or LIMIT_LETTERS lie there already. */
+bool bus_post(struct bus *b, struct span hub, struct span device_id,
+              const struct bus_letter *letter);
+/* Empties the box: a list in the order they came, each the caller's to free with bus_letter_free.
+ * What is left in it at bus_leave is dropped. */
+struct bus_letter *bus_take(struct bus *b, struct bus_member *m);
+void bus_letter_free(struct bus_letter *letter);
 /* Has the device a session? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span device_id);
 size_t bus_sessions(struct bus *b);

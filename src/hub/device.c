@@ -3,6 +3,7 @@
  * api/'s. */
 #include "hub/bus.h"
 #include "hub/hub.h"
+#include "hub/twin.h"
 #include "model/limits.h"
 #include "store/store.h"
 #include "json/json.h"
@@ -29,31 +30,16 @@ static err make_generation_id(const struct env *env, struct span *ret_id)
                         (long long)(unix_epoch_ticks + env->now_ms * 10000));
 }
 
-static err print_section(const struct env *env, const json *section, struct span *ret_text)
-{
-    struct buf out;
-
-    *ret_text = SPAN_NONE;
-    if (!json_is_object(section)) {
-        return OK;
-    }
-    out = arena_buf(env->arena);
-    TRY(json_print(section, &out));
-    return arena_buf_end(env->arena, &out, ret_text);
-}
-
-/* tags and properties.desired of an initialTwin; what is not there becomes absent. */
+/* tags and properties.desired of an initialTwin, stamped; what is not there becomes absent. */
 static err read_initial_twin(const struct env *env, struct span text, struct device *d)
 {
     AUTO(json) json *twin = NULL;
 
-    d->tags = d->desired = SPAN_NONE;
-    if (span_is_absent(text)) {
-        return OK;
+    if (!span_is_absent(text)) {
+        TRY(json_parse(text, LIMIT_JSON_DEPTH, &twin));
     }
-    TRY(json_parse(text, LIMIT_JSON_DEPTH, &twin));
-    TRY(print_section(env, json_member(twin, "tags"), &d->tags));
-    return print_section(env, json_member(json_member(twin, "properties"), "desired"), &d->desired);
+    return hub_twin_begin(env, json_member(twin, "tags"),
+                          json_member(json_member(twin, "properties"), "desired"), d);
 }
 
 static err create(const struct env *env, struct store_tx *tx, const struct placement *p)
@@ -74,6 +60,7 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
         .version = 2, /* reference iothub-service-api.md 5 */
         .desired_version = 1,
         .reported_version = 1,
+        .twin_etag = 1,
         .created_ms = env->now_ms,
         .updated_ms = env->now_ms,
     };
@@ -111,9 +98,10 @@ static err reset_twin(const struct env *env, const struct placement *p, struct d
     TRY(read_initial_twin(env, p->initial_twin, d));
     d->iot_edge = p->iot_edge;
     d->version++;
+    d->twin_etag++;
     d->desired_version++;
     if (!span_is_absent(d->reported)) {
-        d->reported = SPAN_NONE;
+        d->reported = d->reported_metadata = SPAN_NONE;
         d->reported_version++;
     }
     return OK;

@@ -72,13 +72,15 @@ struct hub_login {
     size_t n_chain;
     bool is_chain_unreadable; /* something was presented that could not be kept: n_chain is 0 */
     struct span token;        /* shared access signature, or absent */
+    bool clean_session;       /* MQTT: what was subscribed to before is void */
     enum transport transport;
     struct span peer;
 };
 /* Who was let in, and how long that holds. */
 struct hub_session {
     struct device device;
-    int64_t until_ms; /* the token's expiry; INT64_MAX: by certificate */
+    int64_t until_ms;    /* the token's expiry; INT64_MAX: by certificate */
+    struct span filters; /* what hub_session_keep kept; absent: nothing, or void now */
 };
 /* By certificate, by a token of the device's keys, or by one of a policy of the hub with
  * DeviceConnect. A sas device's token counts before its certificate (reference iothub-device-api.md
@@ -89,6 +91,10 @@ struct hub_session {
  * decision record (OPERATION_CONNECT). */
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict);
+
+/* Keeps what a device subscribed to for its next connections. */
+err hub_session_keep(const struct env *env, struct span hub, struct span device_id,
+                     struct span filters);
 
 /* One application or system property of a message; key and value percent-decoded. */
 struct hub_property {

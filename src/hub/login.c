@@ -15,6 +15,8 @@ struct login_work {
     struct span hub;
     struct device device;
     bool has_hub, has_device;
+    struct session kept;
+    bool has_kept;
     /* A token was presented. */
     struct sas_token token;
     bool is_token_malformed;
@@ -42,6 +44,8 @@ static err read_identity(struct store_tx *tx, void *arg)
     TRY(store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->has_device));
     TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub));
     w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
+    w->kept = (struct session){ .hub = w->hub, .device_id = w->login->device_id };
+    TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
     return read_policy(tx, w);
 }
 
@@ -207,6 +211,13 @@ static err record(const struct login_work *w, struct verdict verdict)
     return store_decision_write(w->env->store, &d);
 }
 
+static err drop_session(struct store_tx *tx, void *arg)
+{
+    err e = store_delete(tx, &KIND_SESSION, arg);
+
+    return err_is(e, ERR_NOT_FOUND) ? OK : e;
+}
+
 static err parse_token(struct login_work *w)
 {
     err e;
@@ -236,9 +247,29 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
         *ret_session = (struct hub_session){ .device = w.device, .until_ms = w.until_ms };
+        if (w.has_kept && l.clean_session) {
+            TRY(store_write(env->store, drop_session, &w.kept));
+        } else if (w.has_kept) {
+            ret_session->filters = w.kept.filters;
+        }
     } else {
         TRY(record(&w, verdict));
     }
     *ret_verdict = verdict;
     return OK;
+}
+
+static err put_session(struct store_tx *tx, void *arg)
+{
+    return store_put(tx, &KIND_SESSION, arg);
+}
+
+err hub_session_keep(const struct env *env, struct span hub, struct span device_id,
+                     struct span filters)
+{
+    struct session s = {
+        .hub = hub, .device_id = device_id, .filters = filters, .updated_ms = env->now_ms
+    };
+
+    return store_write(env->store, put_session, &s);
 }

@@ -55,6 +55,16 @@ enum {
     LIMIT_KEY_SCOPES = 64,
 };
 
+/* Twins (reference iothub-device-api.md 8): bytes of names and values, levels of nesting. */
+#define LIMIT_TWIN_INTEGER INT64_C(4503599627370495)
+enum {
+    LIMIT_TWIN_TAGS = 8 * 1024,
+    LIMIT_TWIN_PROPERTIES = 32 * 1024,
+    LIMIT_TWIN_NAME = 1024,
+    LIMIT_TWIN_STRING = 4096,
+    LIMIT_TWIN_DEPTH = 10,
+};
+
 /* JSON. */
 enum {
     LIMIT_JSON_DEPTH = 32,
@@ -102,7 +112,9 @@ enum {
     LIMIT_DECISIONS_TOP_DEFAULT = 10,
     LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */
     LIMIT_SUBSCRIPTIONS = 16,     /* topic filters a connection */
-    LIMIT_EVENTS_PAGE = 256,      /* telemetry messages one step of a stream reads */
+    LIMIT_FILTERS = 2048,         /* bytes of all of them, as packed by api/filters.h */
+    LIMIT_LETTERS = 64,      /* twin changes and methods waiting for one session to take them */
+    LIMIT_EVENTS_PAGE = 256, /* telemetry messages one step of a stream reads */
     LIMIT_EVENTS_PAGE_BYTES = 1024 * 1024, /* and how many bytes of them */
 };
 

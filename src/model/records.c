@@ -229,9 +229,22 @@ static const struct field device_fields[] = {
     INT(device, reported_version),
     INT(device, created_ms),
     INT(device, updated_ms),
+    TEXT(device, desired_metadata),
+    TEXT(device, reported_metadata),
+    INT(device, twin_etag),
 };
 const struct kind KIND_DEVICE = {
     KIND(device, device, 2),
+};
+
+static const struct field session_fields[] = {
+    TEXT(session, hub),
+    TEXT(session, device_id),
+    BLOB(session, filters),
+    INT(session, updated_ms),
+};
+const struct kind KIND_SESSION = {
+    KIND(session, session, 2),
 };
 
 static const struct field decision_fields[] = {
@@ -272,7 +285,7 @@ const struct kind KIND_SEAL_KEY = {
 const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_INSTANCE,   &KIND_POLICY,    &KIND_HUB,          &KIND_LINKED_HUB,   &KIND_CERTIFICATE,
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
-    &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,
+    &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,
 };
 
 /* ---- names ---- */

@@ -265,8 +265,19 @@ struct device {
     struct span tags, desired, reported; /* JSON objects; absent: {} */
     int64_t version, desired_version, reported_version;
     int64_t created_ms, updated_ms;
+    struct span desired_metadata, reported_metadata; /* JSON objects: when each node was changed */
+    int64_t twin_etag; /* bumped at each change of tags or desired properties */
 };
 extern const struct kind KIND_DEVICE;
+
+/* What a device subscribed to in a session that outlives its connection (clean session 0). */
+struct session {
+    struct span hub;       /* key: host name, folded */
+    struct span device_id; /* key */
+    struct span filters;   /* BLOB: as api/filters.h packs them */
+    int64_t updated_ms;
+};
+extern const struct kind KIND_SESSION;
 
 /* ---- decision records ---- */
 

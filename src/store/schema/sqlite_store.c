@@ -208,6 +208,18 @@ static const char *const steps[] = {
     "  created_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (id)"
     ") WITHOUT ROWID, STRICT;",
+
+    /* 3 */
+    "ALTER TABLE device ADD COLUMN desired_metadata TEXT;"
+    "ALTER TABLE device ADD COLUMN reported_metadata TEXT;"
+    "ALTER TABLE device ADD COLUMN twin_etag INTEGER NOT NULL DEFAULT 1;"
+    "CREATE TABLE session ("
+    "  hub TEXT NOT NULL,"
+    "  device_id TEXT NOT NULL,"
+    "  filters BLOB,"
+    "  updated_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (hub, device_id)"
+    ") WITHOUT ROWID, STRICT;",
 };
 
 /* clang-format on */

@@ -1,0 +1,58 @@
+/* api/hub_mqtt_job.h: what the files of a hub's MQTT session share: its tasks and its names. Inside
+ * api/ only. */
+#ifndef API_HUB_MQTT_JOB_H
+#define API_HUB_MQTT_JOB_H
+
+#include "api/hub_mqtt.h"
+#include "hub/hub.h"
+
+enum hub_job_kind { HUB_JOB_LOGIN, HUB_JOB_TELEMETRY, HUB_JOB_REFUSED, HUB_JOB_KEEP, HUB_JOB_TWIN };
+
+/* A task's work, in its arena. */
+struct hub_job {
+    enum hub_job_kind kind;
+    struct verdict verdict;
+    uint16_t packet_id; /* to acknowledge; 0: QoS 0, or a will */
+    union {
+        struct {
+            struct hub_login login;
+            struct hub_session session;
+        };
+        struct { /* KEEP: subscriptions, before they are granted */
+            struct span filters;
+            uint8_t codes[LIMIT_SUBSCRIPTIONS];
+            size_t n_codes; /* 0: UNSUBSCRIBE */
+        };
+        struct { /* TWIN */
+            struct topic_twin_request request;
+            struct span hub, device_id, patch;
+            int64_t version; /* of the reported properties, after REPORT */
+            struct span body;
+        };
+    };
+};
+
+static inline struct span hub_mqtt_hub(const struct hub_mqtt *h)
+{
+    return span_of(h->hub, h->hub_len);
+}
+
+static inline struct span hub_mqtt_device(const struct hub_mqtt *h)
+{
+    return span_of(h->device, h->device_len);
+}
+
+struct access_note hub_mqtt_note(const struct hub_mqtt *h, const char *operation);
+struct hub_job *hub_mqtt_new_job(struct hub_mqtt *h, struct task *t, enum hub_job_kind kind,
+                                 const char *operation);
+
+/* hub_mqtt_twin.c: PUBLISH to a topic of the twin. TOPIC_FORBIDDEN closes. */
+enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
+                                        struct surface_io *io);
+enum surface_step hub_mqtt_twin_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);
+
+/* Sends to the device if it subscribed to the topic. */
+void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
+                   struct surface_io *io);
+
+#endif

@@ -1,0 +1,94 @@
+/* api/hub_twin_http.c: twins for the back end (reference iothub-service-api.md 5). */
+#include "api/error.h"
+#include "api/hub_http.h"
+#include "api/hub_twin_json.h"
+#include "core/enrollment.h"
+#include "hub/hub.h"
+#include "hub/twin.h"
+#include "json/writer.h"
+
+static err answer_twin(struct http_call *call, const struct device *d)
+{
+    struct buf out = arena_buf(call->env->arena);
+    struct json_writer w = json_writer_over(&out);
+    struct span etag;
+
+    buf_add_u8(&out, '"');
+    hub_twin_json_etag(d->twin_etag, &out);
+    buf_add_u8(&out, '"');
+    TRY(arena_buf_end(call->env->arena, &out, &etag));
+    http_call_header(call, "ETag", etag);
+    out = http_call_body_room(call);
+    hub_twin_json_write(call->service->bus, d, &w);
+    TRY(buf_ok(&out));
+    return http_call_json(call, 200, buf_span(&out));
+}
+
+err hub_twin_get(struct http_call *call)
+{
+    struct hub hub;
+    struct device device;
+    struct verdict v;
+
+    TRY(http_call_authorize_hub(call, RIGHT_SERVICE_CONNECT, &hub, &v));
+    if (verdict_is_granted(v)) {
+        TRY(hub_device_get(call->env, hub.host_name, call->params[0], &device, &v));
+    }
+    return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
+}
+
+/* An If-Match that is no ETag of ours matches nothing. */
+static err read_match(struct http_call *call, int64_t *ret_if_etag, struct verdict *ret_verdict)
+{
+    struct core_match match;
+
+    TRY(http_call_if_match(call, &match));
+    *ret_if_etag = -1;
+    *ret_verdict = VERDICT(GRANTED);
+    if (match.is_given && !match.is_any && !hub_twin_json_parse_etag(match.etag, ret_if_etag)) {
+        *ret_verdict = VERDICT(ETAG_MISMATCH);
+    }
+    return OK;
+}
+
+/* A section that is null is as if it were not named. */
+static json *section_of(const json *object, const char *name)
+{
+    json *section = json_member(object, name);
+
+    return json_is_null(section) ? NULL : section;
+}
+
+static err change_twin(struct http_call *call, bool is_replace)
+{
+    AUTO(json) json *document = NULL;
+    struct hub_twin_change change = { .is_replace = is_replace };
+    struct hub hub;
+    struct device device;
+    struct verdict v;
+
+    TRY(http_call_authorize_hub(call, RIGHT_SERVICE_CONNECT, &hub, &v));
+    if (verdict_is_granted(v)) {
+        TRY(http_call_body_object(call, false, &document, &v));
+    }
+    if (verdict_is_granted(v)) {
+        TRY(read_match(call, &change.if_etag, &v));
+    }
+    if (verdict_is_granted(v)) {
+        change.tags = section_of(document, "tags");
+        change.desired = section_of(json_member(document, "properties"), "desired");
+        TRY(hub_twin_change(call->env, call->service->bus, hub.host_name, call->params[0], &change,
+                            &device, &v));
+    }
+    return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
+}
+
+err hub_twin_patch(struct http_call *call)
+{
+    return change_twin(call, false);
+}
+
+err hub_twin_put(struct http_call *call)
+{
+    return change_twin(call, true);
+}

@@ -1,0 +1,277 @@
+/* hub/twin.c: changes of twins: by the device (reported) and by the operator (tags, desired), each
+ * one transaction. What a section may hold and how it is merged is twin_merge.c's. */
+#include "hub/twin.h"
+
+#include "hub/twin_merge.h"
+#include "model/limits.h"
+#include "store/store.h"
+#include "json/writer.h"
+
+struct twin_work {
+    const struct env *env;
+    struct device device;
+    const struct hub_twin_change *change;
+    json *patch; /* of the reported properties */
+    int64_t if_version;
+    size_t arena_mark; /* what lies behind belongs to one run of the transaction */
+    struct verdict verdict;
+};
+
+/* False, with the verdict set, when there is no such device. */
+static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found)
+{
+    struct device key = { .hub = w->device.hub, .device_id = w->device.device_id };
+
+    w->env->arena->used = w->arena_mark;
+    TRY(store_find(tx, &KIND_DEVICE, &key, w->env->arena, &w->device, ret_found));
+    w->verdict = *ret_found ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
+    return OK;
+}
+
+static err put_device(struct twin_work *w, struct store_tx *tx)
+{
+    w->device.version++;
+    w->device.updated_ms = w->env->now_ms;
+    return store_put(tx, &KIND_DEVICE, &w->device);
+}
+
+/* ---- reported ---- */
+
+static err report(struct store_tx *tx, void *arg)
+{
+    struct twin_work *w = arg;
+    struct device *d = &w->device;
+    struct twin_section was, now;
+    struct twin_change change = { .name = "properties.reported",
+                                  .was = &was,
+                                  .patch = w->patch,
+                                  .stamp = { .now_ms = w->env->now_ms, .version = -1 },
+                                  .size_max = LIMIT_TWIN_PROPERTIES };
+    bool is_found;
+
+    TRY(read_device(w, tx, &is_found));
+    if (!is_found) {
+        return OK;
+    }
+    if (w->if_version >= 0 && w->if_version != d->reported_version) {
+        w->verdict = VERDICT(ETAG_MISMATCH);
+        return OK;
+    }
+    was = (struct twin_section){ d->reported, d->reported_metadata };
+    TRY(twin_merge(w->env->arena, &change, &now, &w->verdict));
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    d->reported = now.values;
+    d->reported_metadata = now.metadata;
+    d->reported_version++;
+    return put_device(w, tx);
+}
+
+err hub_twin_report(const struct env *env, struct span hub, struct span device_id,
+                    const struct hub_twin_report *r, int64_t *ret_version,
+                    struct verdict *ret_verdict)
+{
+    AUTO(json) json *patch = NULL;
+    struct twin_work w = { .env = env,
+                           .device = { .hub = hub, .device_id = device_id },
+                           .if_version = r->if_version };
+
+    if (!err_is_ok(json_parse(r->patch, LIMIT_JSON_DEPTH, &patch))) {
+        *ret_verdict = VERDICT(BODY_MALFORMED);
+        return OK;
+    }
+    TRY(twin_merge_check(env->arena, "properties.reported", patch, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    w.patch = patch;
+    w.arena_mark = env->arena->used;
+    TRY(store_write(env->store, report, &w));
+    *ret_version = w.device.reported_version;
+    *ret_verdict = w.verdict;
+    return OK;
+}
+
+/* ---- tags and desired ---- */
+
+static err change_tags(struct twin_work *w)
+{
+    struct device *d = &w->device;
+    struct twin_section was = { .values = d->tags }, now;
+    struct twin_change change = { .name = "tags",
+                                  .was = w->change->is_replace ? NULL : &was,
+                                  .patch = w->change->tags,
+                                  .stamp = { .now_ms = w->env->now_ms, .version = -1 },
+                                  .size_max = LIMIT_TWIN_TAGS };
+
+    if (w->change->tags == NULL) {
+        d->tags = w->change->is_replace ? SPAN_NONE : d->tags;
+        return OK;
+    }
+    TRY(twin_merge(w->env->arena, &change, &now, &w->verdict));
+    d->tags = verdict_is_granted(w->verdict) ? now.values : d->tags;
+    return OK;
+}
+
+static err set_desired(const struct env *env, const struct twin_change *change, struct device *d,
+                       struct verdict *ret_verdict)
+{
+    struct twin_section now;
+
+    TRY(twin_merge(env->arena, change, &now, ret_verdict));
+    if (verdict_is_granted(*ret_verdict)) {
+        d->desired = now.values;
+        d->desired_metadata = now.metadata;
+        d->desired_version = change->stamp.version;
+    }
+    return OK;
+}
+
+static err change_desired(struct twin_work *w)
+{
+    AUTO(json) json *nothing = NULL;
+    struct device *d = &w->device;
+    struct twin_section was = { d->desired, d->desired_metadata };
+    struct twin_change change = { .name = "properties.desired",
+                                  .was = w->change->is_replace ? NULL : &was,
+                                  .patch = w->change->desired,
+                                  .stamp = { .now_ms = w->env->now_ms,
+                                             .version = d->desired_version + 1 },
+                                  .size_max = LIMIT_TWIN_PROPERTIES };
+
+    if (w->change->desired == NULL && !w->change->is_replace) {
+        return OK;
+    }
+    if (change.patch == NULL) {
+        TRY(json_parse(SPAN("{}"), 1, &nothing));
+        change.patch = nothing;
+    }
+    return set_desired(w->env, &change, d, &w->verdict);
+}
+
+static err apply(struct store_tx *tx, void *arg)
+{
+    struct twin_work *w = arg;
+    bool is_found;
+
+    TRY(read_device(w, tx, &is_found));
+    if (!is_found) {
+        return OK;
+    }
+    if (w->change->if_etag >= 0 && w->change->if_etag != w->device.twin_etag) {
+        w->verdict = VERDICT(ETAG_MISMATCH);
+        return OK;
+    }
+    TRY(change_tags(w));
+    if (verdict_is_granted(w->verdict)) {
+        TRY(change_desired(w));
+    }
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    w->device.twin_etag++;
+    return put_device(w, tx);
+}
+
+/* What the device is told: the change as it was written, or all of it when it was replaced, each
+ * with the version (reference iothub-device-api.md 8). */
+static err format_push(struct twin_work *w, struct span *ret_text)
+{
+    struct buf out = arena_buf(w->env->arena);
+    struct json_writer writer = json_writer_over(&out);
+    AUTO(json) json *all = NULL;
+    json *shown = w->change->desired;
+
+    if (w->change->is_replace) {
+        TRY(json_parse(w->device.desired, LIMIT_JSON_DEPTH, &all));
+        shown = all;
+    }
+    json_write_begin_object(&writer, NULL);
+    for (struct json_iter it = json_first(shown); it.name; json_next(&it)) {
+        if (it.name[0] != '$') {
+            json_write_name(&writer, span_str(it.name));
+            TRY(json_print(it.value, &out));
+            writer.need_comma = true;
+        }
+    }
+    json_write_int(&writer, "$version", w->device.desired_version);
+    json_write_end_object(&writer);
+    return arena_buf_end(w->env->arena, &out, ret_text);
+}
+
+static err push_desired(struct twin_work *w, struct bus *bus)
+{
+    struct bus_letter letter = { .kind = BUS_LETTER_DESIRED, .number = w->device.desired_version };
+
+    TRY(format_push(w, &letter.payload));
+    (void)bus_post(bus, w->device.hub, w->device.device_id,
+                   &letter); /* nobody there: it will ask */
+    return OK;
+}
+
+static err check_sections(const struct env *env, const struct hub_twin_change *change,
+                          struct verdict *ret_verdict)
+{
+    *ret_verdict = VERDICT(GRANTED);
+    if (change->tags != NULL) {
+        TRY(twin_merge_check(env->arena, "tags", change->tags, ret_verdict));
+    }
+    if (change->desired != NULL && verdict_is_granted(*ret_verdict)) {
+        TRY(twin_merge_check(env->arena, "properties.desired", change->desired, ret_verdict));
+    }
+    return OK;
+}
+
+err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span device_id,
+                    const struct hub_twin_change *change, struct device *ret_device,
+                    struct verdict *ret_verdict)
+{
+    struct twin_work w = { .env = env,
+                           .device = { .hub = hub, .device_id = device_id },
+                           .change = change };
+
+    TRY(check_sections(env, change, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    w.arena_mark = env->arena->used;
+    TRY(store_write(env->store, apply, &w));
+    if (verdict_is_granted(w.verdict)) {
+        if (change->desired != NULL || change->is_replace) {
+            TRY(push_desired(&w, bus));
+        }
+        *ret_device = w.device;
+    }
+    *ret_verdict = w.verdict;
+    return OK;
+}
+
+/* ---- birth ---- */
+
+/* An enrollment's initial twin was taken as it is, so nothing is refused here. */
+static err begin_section(const struct env *env, json *given, struct span *ret_values,
+                         struct span *ret_metadata)
+{
+    struct twin_change change = { .name = "initialTwin",
+                                  .patch = given,
+                                  .stamp = { .now_ms = env->now_ms, .version = -1 },
+                                  .size_max = SIZE_MAX };
+    struct twin_section now = { 0 };
+    struct verdict v;
+
+    if (json_is_object(given)) {
+        TRY(twin_merge(env->arena, &change, &now, &v));
+    }
+    *ret_values = now.values;
+    *ret_metadata = now.metadata;
+    return OK;
+}
+
+err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d)
+{
+    struct span unused;
+
+    TRY(begin_section(env, tags, &d->tags, &unused));
+    return begin_section(env, desired, &d->desired, &d->desired_metadata);
+}

@@ -1,0 +1,39 @@
+/* hub/twin.h: device twins: what their sections may hold, how a change is merged into them and
+ * stamped (reference iothub-service-api.md 5, iothub-device-api.md 8). */
+#ifndef HUB_TWIN_H
+#define HUB_TWIN_H
+
+#include "hub/bus.h"
+#include "model/env.h"
+#include "model/reason.h"
+#include "model/records.h"
+#include "json/json.h"
+
+/* A device's own change of its reported properties, as it wrote it. */
+struct hub_twin_report {
+    struct span patch;  /* JSON object: members replace, null deletes (RFC 7386) */
+    int64_t if_version; /* only if this is still their version; negative: whatever it is */
+};
+/* *ret_version: theirs afterwards. BODY_MALFORMED, FIELD_INVALID (a limit; detail names the
+ * member), ETAG_MISMATCH, DEVICE_NOT_FOUND. */
+err hub_twin_report(const struct env *env, struct span hub, struct span device_id,
+                    const struct hub_twin_report *report, int64_t *ret_version,
+                    struct verdict *ret_verdict);
+
+/* The operator's change of tags and desired properties. */
+struct hub_twin_change {
+    json *tags;      /* object, or NULL: not named */
+    json *desired;   /* the same */
+    bool is_replace; /* both sections become what is given; otherwise merged into them */
+    int64_t if_etag; /* twin_etag; negative: whatever it is */
+};
+/* The connected device is told of a change of its desired properties. FIELD_INVALID, ETAG_MISMATCH,
+ * DEVICE_NOT_FOUND. */
+err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span device_id,
+                    const struct hub_twin_change *change, struct device *ret_device,
+                    struct verdict *ret_verdict);
+
+/* Gives a device that is being made its first tags and desired properties, stamped; NULL: none. */
+err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d);
+
+#endif
