@@ -145,7 +145,7 @@ static err write_devices(struct http_call *call, struct span hub, size_t top, st
     size_t n = 1;
 
     for (size_t done = 0; done < top && n > 0; done += n) {
-        size_t want = top - done < LIMIT_QUERY_BATCH ? top - done : LIMIT_QUERY_BATCH;
+        size_t want = top - done < LIMIT_DEVICE_BATCH ? top - done : LIMIT_DEVICE_BATCH;
         struct device *rows = NULL;
         struct buf key = buf_over(last, sizeof(last));
 
@@ -320,9 +320,9 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", on_list_devices, true),
     HUB("GET", "/devices/{id}", on_get_device, true),
     HUB("PUT", "/devices/{id}", on_put_device, true),
-    HUB("GET", "/twins/{id}", hub_twin_get, true),
-    HUB("PATCH", "/twins/{id}", hub_twin_patch, true),
-    HUB("PUT", "/twins/{id}", hub_twin_put, true),
+    HUB("GET", "/twins/{id}", hub_twin_http_get, true),
+    HUB("PATCH", "/twins/{id}", hub_twin_http_patch, true),
+    HUB("PUT", "/twins/{id}", hub_twin_http_put, true),
     HUB("GET", "/messages/events", hub_events_open, false),
     { 0 },
 };

@@ -8,8 +8,8 @@
 err hub_events_open(struct http_call *call);
 
 /* GET, PATCH and PUT /twins/{id}: hub_twin_http.c. */
-err hub_twin_get(struct http_call *call);
-err hub_twin_patch(struct http_call *call);
-err hub_twin_put(struct http_call *call);
+err hub_twin_http_get(struct http_call *call);
+err hub_twin_http_patch(struct http_call *call);
+err hub_twin_http_put(struct http_call *call);
 
 #endif

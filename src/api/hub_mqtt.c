@@ -215,7 +215,8 @@ static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct
         t->note.fault = "generation ID too long";
     }
     ack.code = connack_of(job->verdict.reason);
-    ack.session_present = ack.code == MQTT_ACCEPTED && !span_is_absent(job->session.filters);
+    ack.session_present = ack.code == MQTT_ACCEPTED && !span_is_absent(job->session.filters) &&
+                          filters_load(&h->filters, job->session.filters);
     t->note.reason = job->verdict.reason;
     t->note.status = ack.code;
     mqtt_codec_encode_connack(&ack, io->out);
@@ -228,7 +229,6 @@ static enum surface_step finish_login(struct hub_mqtt *h, struct task *t, struct
     }
     h->generation_len = generation.len;
     h->until_ms = job->session.until_ms;
-    (void)filters_load(&h->filters, job->session.filters); /* not whole: as if there were none */
     h->state = HUB_MQTT_OPEN;
     h->had_session = true;
     bus_claim(h->surface->service->bus, &h->member);
@@ -251,12 +251,10 @@ static uint8_t subscribe(struct filters *f, struct span filter, uint8_t qos)
 static void run_keep(struct task *t)
 {
     struct hub_job *job = t->state;
-    err e = hub_session_keep(&t->env, t->note.scope, t->note.id, job->filters);
+    err e = hub_session_keep(&t->env, &job->kept, &job->verdict);
 
-    job->verdict = err_is_ok(e)          ? VERDICT(GRANTED)
-                   : err_is(e, ERR_BUSY) ? VERDICT(THROTTLED)
-                                         : VERDICT(INTERNAL);
     if (!err_is_ok(e)) {
+        job->verdict = err_is(e, ERR_BUSY) ? VERDICT(THROTTLED) : VERDICT(INTERNAL);
         t->note.fault = error_fault_text(&t->arena, e);
     }
 }
@@ -283,7 +281,11 @@ static enum surface_step keep_filters(struct hub_mqtt *h, const struct hub_job *
     job->packet_id = answer->packet_id;
     memcpy(job->codes, answer->codes, sizeof(job->codes));
     job->n_codes = answer->n_codes;
-    job->filters = filters_span(&h->filters); /* the connection waits for us */
+    job->kept = (struct session){ .hub = hub_mqtt_hub(h),
+                                  .device_id = hub_mqtt_device(h),
+                                  .generation_id = span_of(h->generation, h->generation_len),
+                                  /* the connection waits for us */
+                                  .filters = filters_span(&h->filters) };
     t->run = run_keep;
     io->task = t;
     return SURFACE_WORK;
@@ -354,19 +356,14 @@ static void send_letter(struct hub_mqtt *h, const struct bus_letter *letter, str
 
 void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io)
 {
-    struct bus_letter *letter;
+    while (h->has_letters && h->state == HUB_MQTT_OPEN && io->out->len <= LIMIT_UNSENT) {
+        struct bus_letter *letter = bus_take(h->surface->service->bus, &h->member);
 
-    if (!h->has_letters || h->state != HUB_MQTT_OPEN || io->out->len > LIMIT_UNSENT) {
-        return;
-    }
-    h->has_letters = false;
-    letter = bus_take(h->surface->service->bus, &h->member);
-    while (letter != NULL) {
-        struct bus_letter *next = letter->next;
-
-        send_letter(h, letter, io);
+        h->has_letters = letter != NULL;
+        if (letter != NULL) {
+            send_letter(h, letter, io);
+        }
         bus_letter_free(letter);
-        letter = next;
     }
 }
 

@@ -19,7 +19,7 @@ struct hub_job {
             struct hub_session session;
         };
         struct { /* KEEP: subscriptions, before they are granted */
-            struct span filters;
+            struct session kept;
             uint8_t codes[LIMIT_SUBSCRIPTIONS];
             size_t n_codes; /* 0: UNSUBSCRIBE */
         };

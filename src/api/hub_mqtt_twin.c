@@ -12,7 +12,7 @@ static err read_twin(struct task *t, struct hub_job *job)
     struct buf out;
     struct json_writer w = json_writer_over(&out);
 
-    TRY(hub_device_get(&t->env, job->hub, job->device_id, &device, &job->verdict));
+    TRY(hub_twin_get(&t->env, job->hub, job->device_id, &device, &job->verdict));
     if (!verdict_is_granted(job->verdict)) {
         return OK;
     }
@@ -56,6 +56,9 @@ enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_pu
     if (!err_is_ok(topic_parse_twin_request(p->topic, &request))) {
         return hub_mqtt_close(h, REASON_TOPIC_FORBIDDEN, "not a request of the twin", io);
     }
+    if (p->qos > 0 && h->appends_in_flight > 0) {
+        return SURFACE_IDLE; /* PUBACKs go out in the order of what they acknowledge */
+    }
     t = io->new_task(io);
     if (t == NULL) {
         return h->appends_in_flight > 0 ? SURFACE_IDLE
@@ -89,7 +92,7 @@ enum surface_step hub_mqtt_twin_finish(struct hub_mqtt *h, struct task *t, struc
     if (job->packet_id != 0) {
         mqtt_codec_encode_puback(job->packet_id, io->out);
     }
-    if (span_is_absent(job->request.rid)) {
+    if (span_is_empty(job->request.rid)) {
         return SURFACE_AGAIN;
     }
     buf_printf(&topic, "$iothub/twin/res/%d/?$rid=%.*s", status, SPAN_FMT(job->request.rid));

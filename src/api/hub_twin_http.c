@@ -24,7 +24,7 @@ static err answer_twin(struct http_call *call, const struct device *d)
     return http_call_json(call, 200, buf_span(&out));
 }
 
-err hub_twin_get(struct http_call *call)
+err hub_twin_http_get(struct http_call *call)
 {
     struct hub hub;
     struct device device;
@@ -32,7 +32,7 @@ err hub_twin_get(struct http_call *call)
 
     TRY(http_call_authorize_hub(call, RIGHT_SERVICE_CONNECT, &hub, &v));
     if (verdict_is_granted(v)) {
-        TRY(hub_device_get(call->env, hub.host_name, call->params[0], &device, &v));
+        TRY(hub_twin_get(call->env, hub.host_name, call->params[0], &device, &v));
     }
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
 }
@@ -59,6 +59,20 @@ static json *section_of(const json *object, const char *name)
     return json_is_null(section) ? NULL : section;
 }
 
+static void read_sections(const json *document, struct hub_twin_change *change,
+                          struct verdict *ret_verdict)
+{
+    const json *properties = section_of(document, "properties");
+
+    if (properties != NULL && !json_is_object(properties)) {
+        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
+                                         .detail = SPAN("properties is not a JSON object.") };
+        return;
+    }
+    change->tags = section_of(document, "tags");
+    change->desired = section_of(properties, "desired");
+}
+
 static err change_twin(struct http_call *call, bool is_replace)
 {
     AUTO(json) json *document = NULL;
@@ -75,20 +89,21 @@ static err change_twin(struct http_call *call, bool is_replace)
         TRY(read_match(call, &change.if_etag, &v));
     }
     if (verdict_is_granted(v)) {
-        change.tags = section_of(document, "tags");
-        change.desired = section_of(json_member(document, "properties"), "desired");
+        read_sections(document, &change, &v);
+    }
+    if (verdict_is_granted(v)) {
         TRY(hub_twin_change(call->env, call->service->bus, hub.host_name, call->params[0], &change,
                             &device, &v));
     }
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
 }
 
-err hub_twin_patch(struct http_call *call)
+err hub_twin_http_patch(struct http_call *call)
 {
     return change_twin(call, false);
 }
 
-err hub_twin_put(struct http_call *call)
+err hub_twin_http_put(struct http_call *call)
 {
     return change_twin(call, true);
 }

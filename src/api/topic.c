@@ -202,7 +202,10 @@ err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_r
     if (r.operation == TOPIC_TWIN_GET && span_is_empty(r.rid)) {
         return ERR(MALFORMED); /* nowhere to answer to */
     }
-    if (!span_is_absent(version) && !span_parse_int(version, &r.if_version)) {
+    if (span_find(r.rid, '/') < r.rid.len) {
+        return ERR(MALFORMED);
+    }
+    if (!span_is_absent(version) && (!span_parse_int(version, &r.if_version) || r.if_version < 0)) {
         return ERR(MALFORMED);
     }
     *ret_request = r;

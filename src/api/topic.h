@@ -47,7 +47,7 @@ err topic_parse_telemetry(struct span topic, struct span device_id, struct span 
  * iothub-device-api.md 8 */
 struct topic_twin_request {
     enum { TOPIC_TWIN_GET, TOPIC_TWIN_REPORT } operation;
-    struct span rid;    /* opaque; absent: no answer is wanted (REPORT alone) */
+    struct span rid;    /* opaque; empty: no answer is wanted (REPORT alone) */
     int64_t if_version; /* REPORT: negative: not given */
 };
 err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_request);

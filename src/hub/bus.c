@@ -9,15 +9,25 @@
 
 #include "model/limits.h"
 
-enum { N_BUCKETS = 1 << 16 };
+enum { N_BUCKETS = 1 << 16, N_ORDERS = 64 };
 
 struct bus {
     pthread_mutex_t lock;
+    pthread_mutex_t orders[N_ORDERS]; /* one for the devices of many buckets */
     uint64_t seed; /* strangers choose device IDs, so the table's order is not theirs to know */
     size_t sessions;
     struct bus_member *listeners;          /* ring of those without a device */
     struct bus_member *buckets[N_BUCKETS]; /* rings of the others, by hub and device */
 };
+
+static void destroy(struct bus *b, size_t n_orders)
+{
+    while (n_orders > 0) {
+        (void)pthread_mutex_destroy(&b->orders[--n_orders]);
+    }
+    (void)pthread_mutex_destroy(&b->lock);
+    free(b);
+}
 
 err bus_new(struct bus **ret_bus)
 {
@@ -30,6 +40,12 @@ err bus_new(struct bus **ret_bus)
         free(b);
         return ERR(NOMEM);
     }
+    for (size_t i = 0; i < N_ORDERS; i++) {
+        if (pthread_mutex_init(&b->orders[i], NULL) != 0) {
+            destroy(b, i);
+            return ERR(NOMEM);
+        }
+    }
     b->seed = (uint64_t)(uintptr_t)b * 0x9e3779b97f4a7c15U;
     *ret_bus = b;
     return OK;
@@ -38,25 +54,34 @@ err bus_new(struct bus **ret_bus)
 void bus_free(struct bus *b)
 {
     if (b != NULL) {
-        (void)pthread_mutex_destroy(&b->lock);
-        free(b);
+        destroy(b, N_ORDERS);
     }
+}
+
+static void lock_one(pthread_mutex_t *mutex)
+{
+    int result = pthread_mutex_lock(mutex);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static void unlock_one(pthread_mutex_t *mutex)
+{
+    int result = pthread_mutex_unlock(mutex);
+
+    assert(result == 0);
+    (void)result;
 }
 
 static void lock(struct bus *b)
 {
-    int result = pthread_mutex_lock(&b->lock);
-
-    assert(result == 0);
-    (void)result;
+    lock_one(&b->lock);
 }
 
 static void unlock(struct bus *b)
 {
-    int result = pthread_mutex_unlock(&b->lock);
-
-    assert(result == 0);
-    (void)result;
+    unlock_one(&b->lock);
 }
 
 /* FNV-1a, finished so that the low bits depend on all. */
@@ -95,7 +120,7 @@ static struct bus_letter *empty_box(struct bus_member *m)
 
     m->box_ = NULL;
     m->box_end_ = &m->box_;
-    m->n_box_ = 0;
+    m->n_box_ = m->box_bytes_ = 0;
     return first;
 }
 
@@ -215,10 +240,11 @@ bool bus_post(struct bus *b, struct span hub, struct span device_id,
     }
     lock(b);
     m = session_of(b, hub, device_id);
-    if (m != NULL && m->n_box_ < LIMIT_LETTERS) {
+    if (m != NULL && m->n_box_ < LIMIT_LETTERS && m->box_bytes_ < LIMIT_LETTER_BYTES) {
         *m->box_end_ = copy;
         m->box_end_ = &copy->next;
         m->n_box_++;
+        m->box_bytes_ += letter->payload.len;
         copy = NULL;
         m->tell(m, BUS_LETTERS);
     }
@@ -232,9 +258,33 @@ struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
     struct bus_letter *first;
 
     lock(b);
-    first = empty_box(m);
+    first = m->box_;
+    if (first != NULL) {
+        m->box_ = first->next;
+        m->n_box_--;
+        m->box_bytes_ -= first->payload.len;
+        if (m->box_ == NULL) {
+            m->box_end_ = &m->box_;
+        }
+    }
     unlock(b);
     return first;
+}
+
+static pthread_mutex_t *order_of(struct bus *b, struct span hub, struct span device_id)
+{
+    return &b->orders[(size_t)(ring_of(b, hub, device_id) - b->buckets) % N_ORDERS];
+}
+
+void bus_order_begin(struct bus *b, struct span hub, struct span device_id)
+{
+    assert(!span_is_absent(device_id));
+    lock_one(order_of(b, hub, device_id));
+}
+
+void bus_order_end(struct bus *b, struct span hub, struct span device_id)
+{
+    unlock_one(order_of(b, hub, device_id));
 }
 
 void bus_cut_off(struct bus *b, struct span hub, struct span device_id)

@@ -18,7 +18,7 @@ enum bus_signal {
 
 /* Something for a device that is connected now; nobody keeps it for one that is not. */
 struct bus_letter {
-    struct bus_letter *next; /* the bus's, then the taker's */
+    struct bus_letter *next; /* the bus's */
     enum { BUS_LETTER_DESIRED } kind;
     int64_t number;      /* DESIRED: the version of the desired properties */
     struct span payload; /* JSON */
@@ -32,7 +32,7 @@ struct bus_member {
     struct bus_member *next_, *prev_;
     bool is_session_;
     struct bus_letter *box_, **box_end_;
-    size_t n_box_;
+    size_t n_box_, box_bytes_;
     struct span hub, device_id; /* device_id absent: listens to the hub's events only */
     void (*tell)(struct bus_member *m, unsigned signals);
 };
@@ -51,13 +51,18 @@ void bus_leave(struct bus *b, struct bus_member *m);
 void bus_cut_off(struct bus *b, struct span hub, struct span device_id);
 void bus_events(struct bus *b);
 /* Puts a copy of the letter into the box of the device's session, which is told BUS_LETTERS. False:
- * it has none, or LIMIT_LETTERS lie there already. */
+ * it has none, or LIMIT_LETTERS or LIMIT_LETTER_BYTES lie there already. */
 bool bus_post(struct bus *b, struct span hub, struct span device_id,
               const struct bus_letter *letter);
-/* Empties the box: a list in the order they came, each the caller's to free with bus_letter_free.
+/* The letter that came first, the caller's to free with bus_letter_free; NULL: the box is empty.
  * What is left in it at bus_leave is dropped. */
 struct bus_letter *bus_take(struct bus *b, struct bus_member *m);
 void bus_letter_free(struct bus_letter *letter);
+/* Between these two nobody else is: whoever changes what letters tell of holds on from before the
+ * change until the letter is posted, so that letters come in the order of the changes. Not quick:
+ * waits for as long as others hold on. */
+void bus_order_begin(struct bus *b, struct span hub, struct span device_id);
+void bus_order_end(struct bus *b, struct span hub, struct span device_id);
 /* Has the device a session? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span device_id);
 size_t bus_sessions(struct bus *b);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "hub/bus.h"
+#include "model/limits.h"
 
 struct listener {
     struct bus_member member; /* first: tell gets it */
@@ -192,10 +193,77 @@ static void threads(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void post(const char *device_id, int64_t number, const char *payload, bool is_taken)
+{
+    struct bus_letter letter = { .kind = BUS_LETTER_DESIRED,
+                                 .number = number,
+                                 .payload = span_str(payload) };
+
+    assert_int_equal(bus_post(bus, SPAN("hub"), span_str(device_id), &letter), is_taken);
+}
+
+static void letters_reach_the_session_in_order(void **state)
+{
+    struct listener old = { 0 }, now = { 0 };
+    struct bus_letter *letter;
+    char text[] = "first";
+
+    (void)state;
+    post("dev", 1, "nobody", false);
+    join(&old, "hub", "dev");
+    post("dev", 1, "no session yet", false);
+    bus_claim(bus, &old.member);
+    post("dev", 1, "dropped at leave", true);
+    join(&now, "hub", "dev");
+    bus_claim(bus, &now.member);
+    (void)take(&old);
+    post("dev", 2, text, true);
+    memset(text, 'x', sizeof(text) - 1); /* it was copied */
+    post("dev", 3, "", true);
+    post("other", 4, "y", false);
+    assert_int_equal(take(&old), 0);
+    assert_int_equal(take(&now), BUS_LETTERS);
+    letter = bus_take(bus, &now.member);
+    assert_int_equal(letter->number, 2);
+    assert_true(span_eq(letter->payload, SPAN("first")));
+    bus_letter_free(letter);
+    letter = bus_take(bus, &now.member);
+    assert_int_equal(letter->number, 3);
+    assert_int_equal(letter->payload.len, 0);
+    bus_letter_free(letter);
+    assert_null(bus_take(bus, &now.member));
+    post("dev", 5, "after it was empty", true);
+    bus_letter_free(bus_take(bus, &now.member));
+    bus_leave(bus, &old.member);
+    bus_leave(bus, &now.member);
+}
+
+static void a_box_is_bounded(void **state)
+{
+    static char large[LIMIT_LETTER_BYTES + 1];
+    struct listener l = { 0 };
+
+    (void)state;
+    memset(large, 'x', sizeof(large) - 1);
+    join(&l, "hub", "dev");
+    bus_claim(bus, &l.member);
+    for (int i = 0; i < LIMIT_LETTERS; i++) {
+        post("dev", i, "x", true);
+    }
+    post("dev", 99, "x", false);
+    bus_letter_free(bus_take(bus, &l.member));
+    post("dev", 99, large, true); /* the last may be of any size */
+    bus_letter_free(bus_take(bus, &l.member));
+    post("dev", 100, "x", false);
+    bus_leave(bus, &l.member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(the_newer_session_takes_over),
+        CASE(letters_reach_the_session_in_order),
+        CASE(a_box_is_bounded),
         CASE(cutting_off_reaches_all_of_the_device),
         CASE(events_reach_those_without_a_device),
         CASE(one_that_never_joined_may_leave),

@@ -92,7 +92,8 @@ static bool refresh_credential(const struct placement *p, struct device *d)
     return true;
 }
 
-/* Back to the enrollment's initial state: nothing that was desired or reported before remains. */
+/* Back to the enrollment's initial state: nothing that was desired or reported before remains. A
+ * session is not told: the device that registers connects anew, and asks for its twin. */
 static err reset_twin(const struct env *env, const struct placement *p, struct device *d)
 {
     TRY(read_initial_twin(env, p->initial_twin, d));

@@ -92,9 +92,10 @@ struct hub_session {
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict);
 
-/* Keeps what a device subscribed to for its next connections. */
-err hub_session_keep(const struct env *env, struct span hub, struct span device_id,
-                     struct span filters);
+/* Keeps what a device subscribed to for its next connections. DEVICE_NOT_FOUND: that device is
+ * gone, though there may be a later one of its ID. */
+err hub_session_keep(const struct env *env, const struct session *session,
+                     struct verdict *ret_verdict);
 
 /* One application or system property of a message; key and value percent-decoded. */
 struct hub_property {

@@ -16,7 +16,7 @@ struct login_work {
     struct device device;
     bool has_hub, has_device;
     struct session kept;
-    bool has_kept;
+    bool has_kept, is_of_another; /* of a former device of this ID */
     /* A token was presented. */
     struct sas_token token;
     bool is_token_malformed;
@@ -46,6 +46,7 @@ static err read_identity(struct store_tx *tx, void *arg)
     w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
     w->kept = (struct session){ .hub = w->hub, .device_id = w->login->device_id };
     TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
+    w->is_of_another = w->has_kept && !span_eq(w->kept.generation_id, w->device.generation_id);
     return read_policy(tx, w);
 }
 
@@ -247,7 +248,7 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
         *ret_session = (struct hub_session){ .device = w.device, .until_ms = w.until_ms };
-        if (w.has_kept && l.clean_session) {
+        if (w.has_kept && (l.clean_session || w.is_of_another)) {
             TRY(store_write(env->store, drop_session, &w.kept));
         } else if (w.has_kept) {
             ret_session->filters = w.kept.filters;
@@ -259,17 +260,33 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
     return OK;
 }
 
+struct keep_work {
+    const struct env *env;
+    struct session session;
+    struct verdict verdict;
+};
+
 static err put_session(struct store_tx *tx, void *arg)
 {
-    return store_put(tx, &KIND_SESSION, arg);
+    struct keep_work *w = arg;
+    struct device d = { .hub = w->session.hub, .device_id = w->session.device_id };
+    size_t mark = w->env->arena->used;
+    bool is_there;
+
+    TRY(store_find(tx, &KIND_DEVICE, &d, w->env->arena, &d, &is_there));
+    is_there = is_there && span_eq(d.generation_id, w->session.generation_id);
+    w->env->arena->used = mark;
+    w->verdict = is_there ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
+    return is_there ? store_put(tx, &KIND_SESSION, &w->session) : OK;
 }
 
-err hub_session_keep(const struct env *env, struct span hub, struct span device_id,
-                     struct span filters)
+err hub_session_keep(const struct env *env, const struct session *session,
+                     struct verdict *ret_verdict)
 {
-    struct session s = {
-        .hub = hub, .device_id = device_id, .filters = filters, .updated_ms = env->now_ms
-    };
+    struct keep_work w = { .env = env, .session = *session };
 
-    return store_write(env->store, put_session, &s);
+    w.session.updated_ms = env->now_ms;
+    TRY(store_write(env->store, put_session, &w));
+    *ret_verdict = w.verdict;
+    return OK;
 }

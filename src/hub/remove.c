@@ -107,7 +107,7 @@ static size_t room(const struct removing *w)
 {
     size_t left = w->batch - w->taken;
 
-    return left < LIMIT_QUERY_BATCH ? left : LIMIT_QUERY_BATCH;
+    return left < LIMIT_DEVICE_BATCH ? left : LIMIT_DEVICE_BATCH;
 }
 
 static void remember(struct gone *gone, struct span id)
@@ -116,6 +116,14 @@ static void remember(struct gone *gone, struct span id)
 
     buf_add(&out, id);
     gone->ids[gone->n++].len = out.len;
+}
+
+static err drop_session(struct store_tx *tx, const struct device *d)
+{
+    struct session session = { .hub = d->hub, .device_id = d->device_id };
+    err e = store_delete(tx, &KIND_SESSION, &session);
+
+    return err_is(e, ERR_NOT_FOUND) ? OK : e;
 }
 
 /* A few at a time: a twin may be large. */
@@ -133,6 +141,7 @@ static err sweep_devices(struct removing *w, struct store_tx *tx)
 
         TRY(store_scan(tx, &KIND_DEVICE, &scan, w->env->arena, &rows, &n));
         for (size_t i = 0; i < n; i++) {
+            TRY(drop_session(tx, &rows[i]));
             TRY(store_delete(tx, &KIND_DEVICE, &rows[i]));
             remember(w->gone, rows[i].device_id);
         }

@@ -2,6 +2,7 @@
  * one transaction. What a section may hold and how it is merged is twin_merge.c's. */
 #include "hub/twin.h"
 
+#include "hub/hub.h"
 #include "hub/twin_merge.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -17,6 +18,72 @@ struct twin_work {
     struct verdict verdict;
 };
 
+/* ---- birth ---- */
+
+/* An enrollment's initial twin was taken as it is, so nothing is refused here. */
+static err begin_section(struct arena *arena, int64_t now_ms, json *given, struct span *ret_values,
+                         struct span *ret_metadata)
+{
+    struct twin_change change = { .name = "initialTwin",
+                                  .patch = given,
+                                  .stamp = { .now_ms = now_ms, .version = -1 },
+                                  .size_max = SIZE_MAX };
+    struct twin_section now = { 0 };
+    struct verdict v;
+
+    if (json_is_object(given)) {
+        TRY(twin_merge(arena, &change, &now, &v));
+    }
+    *ret_values = now.values;
+    *ret_metadata = now.metadata;
+    return OK;
+}
+
+/* A device may be from before metadata was kept. */
+static err complete_section(struct arena *arena, int64_t born_ms, struct span values,
+                            struct span *metadata)
+{
+    AUTO(json) json *document = NULL;
+    struct span unused;
+
+    if (span_is_absent(values) || !span_is_absent(*metadata)) {
+        return OK;
+    }
+    if (!err_is_ok(json_parse(values, LIMIT_JSON_DEPTH, &document))) {
+        return err_set(ERR_CORRUPT, "a stored twin is not JSON");
+    }
+    return begin_section(arena, born_ms, document, &unused, metadata);
+}
+
+static err complete(struct arena *arena, struct device *d)
+{
+    TRY(complete_section(arena, d->created_ms, d->desired, &d->desired_metadata));
+    return complete_section(arena, d->created_ms, d->reported, &d->reported_metadata);
+}
+
+err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d)
+{
+    struct span unused;
+
+    TRY(begin_section(env->arena, env->now_ms, tags, &d->tags, &unused));
+    return begin_section(env->arena, env->now_ms, desired, &d->desired, &d->desired_metadata);
+}
+
+err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
+                 struct device *ret_device, struct verdict *ret_verdict)
+{
+    struct device d;
+
+    TRY(hub_device_get(env, hub, device_id, &d, ret_verdict));
+    if (verdict_is_granted(*ret_verdict)) {
+        TRY(complete(env->arena, &d));
+        *ret_device = d;
+    }
+    return OK;
+}
+
+/* ---- changes ---- */
+
 /* False, with the verdict set, when there is no such device. */
 static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found)
 {
@@ -25,7 +92,7 @@ static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found
     w->env->arena->used = w->arena_mark;
     TRY(store_find(tx, &KIND_DEVICE, &key, w->env->arena, &w->device, ret_found));
     w->verdict = *ret_found ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
-    return OK;
+    return *ret_found ? complete(w->env->arena, &w->device) : OK;
 }
 
 static err put_device(struct twin_work *w, struct store_tx *tx)
@@ -163,6 +230,9 @@ static err apply(struct store_tx *tx, void *arg)
         w->verdict = VERDICT(ETAG_MISMATCH);
         return OK;
     }
+    if (w->change->tags == NULL && w->change->desired == NULL && !w->change->is_replace) {
+        return OK;
+    }
     TRY(change_tags(w));
     if (verdict_is_granted(w->verdict)) {
         TRY(change_desired(w));
@@ -210,6 +280,15 @@ static err push_desired(struct twin_work *w, struct bus *bus)
     return OK;
 }
 
+static err change_and_tell(struct twin_work *w, struct bus *bus)
+{
+    TRY(store_write(w->env->store, apply, w));
+    if (verdict_is_granted(w->verdict) && (w->change->desired != NULL || w->change->is_replace)) {
+        TRY(push_desired(w, bus));
+    }
+    return OK;
+}
+
 static err check_sections(const struct env *env, const struct hub_twin_change *change,
                           struct verdict *ret_verdict)
 {
@@ -230,48 +309,20 @@ err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, str
     struct twin_work w = { .env = env,
                            .device = { .hub = hub, .device_id = device_id },
                            .change = change };
+    err e;
 
     TRY(check_sections(env, change, ret_verdict));
     if (!verdict_is_granted(*ret_verdict)) {
         return OK;
     }
     w.arena_mark = env->arena->used;
-    TRY(store_write(env->store, apply, &w));
+    bus_order_begin(bus, hub, device_id);
+    e = change_and_tell(&w, bus);
+    bus_order_end(bus, hub, device_id);
+    TRY(e);
     if (verdict_is_granted(w.verdict)) {
-        if (change->desired != NULL || change->is_replace) {
-            TRY(push_desired(&w, bus));
-        }
         *ret_device = w.device;
     }
     *ret_verdict = w.verdict;
     return OK;
-}
-
-/* ---- birth ---- */
-
-/* An enrollment's initial twin was taken as it is, so nothing is refused here. */
-static err begin_section(const struct env *env, json *given, struct span *ret_values,
-                         struct span *ret_metadata)
-{
-    struct twin_change change = { .name = "initialTwin",
-                                  .patch = given,
-                                  .stamp = { .now_ms = env->now_ms, .version = -1 },
-                                  .size_max = SIZE_MAX };
-    struct twin_section now = { 0 };
-    struct verdict v;
-
-    if (json_is_object(given)) {
-        TRY(twin_merge(env->arena, &change, &now, &v));
-    }
-    *ret_values = now.values;
-    *ret_metadata = now.metadata;
-    return OK;
-}
-
-err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d)
-{
-    struct span unused;
-
-    TRY(begin_section(env, tags, &d->tags, &unused));
-    return begin_section(env, desired, &d->desired, &d->desired_metadata);
 }

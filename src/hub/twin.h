@@ -27,11 +27,16 @@ struct hub_twin_change {
     bool is_replace; /* both sections become what is given; otherwise merged into them */
     int64_t if_etag; /* twin_etag; negative: whatever it is */
 };
-/* The connected device is told of a change of its desired properties. FIELD_INVALID, ETAG_MISMATCH,
+/* The connected device is told of a change of its desired properties, in the order of their
+ * versions. FIELD_INVALID, ETAG_MISMATCH,
  * DEVICE_NOT_FOUND. */
 err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span device_id,
                     const struct hub_twin_change *change, struct device *ret_device,
                     struct verdict *ret_verdict);
+
+/* As hub_device_get; devices from before metadata was kept have that of their birth. */
+err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
+                 struct device *ret_device, struct verdict *ret_verdict);
 
 /* Gives a device that is being made its first tags and desired properties, stamped; NULL: none. */
 err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d);

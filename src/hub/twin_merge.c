@@ -224,36 +224,59 @@ static err parse_stored(struct span text, json **ret_document)
                : err_set(ERR_CORRUPT, "a stored twin is not JSON");
 }
 
+static size_t capped(size_t room, size_t limit, bool is_limited)
+{
+    return is_limited && limit < room ? limit : room;
+}
+
+static err judge_size(struct arena *arena, const struct twin_change *change, size_t size,
+                      struct verdict *ret_verdict)
+{
+    *ret_verdict = VERDICT(GRANTED);
+    if (size <= change->size_max) {
+        return OK;
+    }
+    *ret_verdict = VERDICT(FIELD_INVALID);
+    return arena_printf(arena, &ret_verdict->detail,
+                        "%s would be %zu bytes of names and values; at most %zu are kept.",
+                        change->name, size, change->size_max);
+}
+
 err twin_merge(struct arena *arena, const struct twin_change *change, struct twin_section *ret_now,
                struct verdict *ret_verdict)
 {
     AUTO(json) json *was = NULL;
     AUTO(json) json *metadata = NULL;
+    bool is_limited = change->size_max != SIZE_MAX;
     size_t quarter = (arena->size - arena->used) / 4;
     /* Written at the far end, then moved behind the values. */
-    struct buf stamps = buf_over(arena->block + arena->size - quarter, quarter);
+    struct buf stamps = buf_over(arena->block + arena->size - quarter,
+                                 capped(quarter, LIMIT_TWIN_METADATA, is_limited));
     struct buf values = arena_buf(arena);
     struct merge m = { .stamp = change->stamp };
     struct twin_section now;
+    err e;
 
     if (change->was != NULL) {
         TRY(parse_stored(change->was->values, &was));
         TRY(parse_stored(change->was->metadata, &metadata));
     }
-    values.cap = quarter;
+    values.cap = capped(quarter, LIMIT_TWIN_TEXT, is_limited);
     m.values = json_writer_over(&values);
     m.metadata = json_writer_over(&stamps);
-    TRY(merge_object(&m, NULL, was, change->patch, metadata));
+    e = merge_object(&m, NULL, was, change->patch, metadata);
+    if (is_limited && quarter >= LIMIT_TWIN_METADATA && (values.failed || stamps.failed)) {
+        *ret_verdict = VERDICT(FIELD_INVALID);
+        return arena_printf(arena, &ret_verdict->detail, "%s would have too many members.",
+                            change->name);
+    }
+    TRY(e);
     TRY(buf_ok(&stamps));
     TRY(arena_buf_end(arena, &values, &now.values));
     TRY(arena_copy(arena, buf_span(&stamps), &now.metadata));
-    if (m.size > change->size_max) {
-        *ret_verdict = VERDICT(FIELD_INVALID);
-        return arena_printf(arena, &ret_verdict->detail,
-                            "%s would be %zu bytes of names and values; at most %zu are kept.",
-                            change->name, m.size, change->size_max);
+    TRY(judge_size(arena, change, m.size, ret_verdict));
+    if (verdict_is_granted(*ret_verdict)) {
+        *ret_now = now;
     }
-    *ret_now = now;
-    *ret_verdict = VERDICT(GRANTED);
     return OK;
 }

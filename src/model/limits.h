@@ -63,6 +63,8 @@ enum {
     LIMIT_TWIN_NAME = 1024,
     LIMIT_TWIN_STRING = 4096,
     LIMIT_TWIN_DEPTH = 10,
+    LIMIT_TWIN_TEXT = 64 * 1024,      /* a section as JSON text, which is what is kept … */
+    LIMIT_TWIN_METADATA = 192 * 1024, /* … and when each of its nodes was changed: many tiny ones */
 };
 
 /* JSON. */
@@ -94,7 +96,8 @@ enum {
     LIMIT_OUTPUT = 8 * 1024 * 1024,        /* bytes waiting to be sent on one connection */
     LIMIT_PAGE = 1000,                     /* rows a query may ask for */
     LIMIT_PAGE_DEFAULT = 100,
-    LIMIT_QUERY_BATCH = 7, /* rows of a list in memory at once: each up to some 160 KB */
+    LIMIT_QUERY_BATCH = 7,  /* rows of a list in memory at once: each up to some 160 KB */
+    LIMIT_DEVICE_BATCH = 4, /* the same of devices: a row with its twin is at most some 600 KB */
     LIMIT_QUERY_TEXT = 8 * 1024,
     LIMIT_QUERY_DEPTH = 32,                /* parentheses and NOTs in each other */
     LIMIT_QUERY_TERMS = 128,               /* comparisons of one WHERE */
@@ -113,8 +116,9 @@ enum {
     LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */
     LIMIT_SUBSCRIPTIONS = 16,     /* topic filters a connection */
     LIMIT_FILTERS = 2048,         /* bytes of all of them, as packed by api/filters.h */
-    LIMIT_LETTERS = 64,      /* twin changes and methods waiting for one session to take them */
-    LIMIT_EVENTS_PAGE = 256, /* telemetry messages one step of a stream reads */
+    LIMIT_LETTERS = 64, /* twin changes and methods waiting for one session to take them */
+    LIMIT_LETTER_BYTES = 256 * 1024,       /* of them; the last may be longer */
+    LIMIT_EVENTS_PAGE = 256,               /* telemetry messages one step of a stream reads */
     LIMIT_EVENTS_PAGE_BYTES = 1024 * 1024, /* and how many bytes of them */
 };
 

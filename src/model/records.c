@@ -238,10 +238,8 @@ const struct kind KIND_DEVICE = {
 };
 
 static const struct field session_fields[] = {
-    TEXT(session, hub),
-    TEXT(session, device_id),
-    BLOB(session, filters),
-    INT(session, updated_ms),
+    TEXT(session, hub),     TEXT(session, device_id), TEXT(session, generation_id),
+    BLOB(session, filters), INT(session, updated_ms),
 };
 const struct kind KIND_SESSION = {
     KIND(session, session, 2),

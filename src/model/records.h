@@ -272,9 +272,10 @@ extern const struct kind KIND_DEVICE;
 
 /* What a device subscribed to in a session that outlives its connection (clean session 0). */
 struct session {
-    struct span hub;       /* key: host name, folded */
-    struct span device_id; /* key */
-    struct span filters;   /* BLOB: as api/filters.h packs them */
+    struct span hub;           /* key: host name, folded */
+    struct span device_id;     /* key */
+    struct span generation_id; /* whose it is: not a later device's of the same ID */
+    struct span filters;       /* BLOB: as api/filters.h packs them */
     int64_t updated_ms;
 };
 extern const struct kind KIND_SESSION;

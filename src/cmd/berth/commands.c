@@ -40,6 +40,7 @@ const struct command_group BERTH_GROUPS[] = {
     { "linked-hub", "Hubs that the provisioning service may assign devices to" },
     { "hub", "Hubs and their events" },
     { "hub device-identity", "The device identities of a hub" },
+    { "hub device-twin", "What devices report, and what is wanted of them" },
     { "device", "A device of your own, simulated" },
     { "tpm", "The TPM of a device" },
     { NULL, NULL },

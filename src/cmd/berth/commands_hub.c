@@ -27,6 +27,24 @@ static const struct option DEVICE_ONE[] = { DEVICE_ID, OPTIONS_END };
 static const struct option DEVICE_DISABLE[] = {
     DEVICE_ID, TEXT("reason", NULL, "TEXT", "kept with the identity"), OPTIONS_END
 };
+static const struct option TWIN_UPDATE[] = {
+    DEVICE_ID,
+    TEXT("desired", NULL, "JSON|@FILE", "merged into the desired properties; null deletes"),
+    TEXT("tags", NULL, "JSON|@FILE", "merged into the tags"),
+    ETAG,
+    OPTIONS_END,
+};
+static const struct option TWIN_REPLACE[] = {
+    DEVICE_ID,
+    { .name = "json",
+      .alias = "j",
+      .kind = OPTION_TEXT,
+      .traits = OPTION_REQUIRED,
+      .value = "JSON|@FILE",
+      .help = "a twin: its tags and properties.desired are taken" },
+    ETAG,
+    OPTIONS_END,
+};
 static const struct option MONITOR[] = {
     TEXT("device-id", "d", "ID", "of this device alone"),
     { .name = "from",
@@ -53,5 +71,11 @@ const struct command BERTH_COMMANDS_HUB[] = {
     { "hub device-identity disable", "Shut a device out; its session ends at once", NULL,
       DEVICE_DISABLE, berth_hub_device_disable },
     { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_hub_device_enable },
+    { "hub device-twin show", "Show one", NULL, DEVICE_ONE, berth_hub_twin_show },
+    { "hub device-twin update", "Change desired properties or tags",
+      "A device that is connected is told at once.", TWIN_UPDATE, berth_hub_twin_update },
+    { "hub device-twin replace", "Set all desired properties and tags",
+      "A section that is not named is emptied. Reported properties stay: they are the device's.",
+      TWIN_REPLACE, berth_hub_twin_replace },
     { NULL, NULL, NULL, NULL, NULL },
 };

@@ -216,6 +216,7 @@ static const char *const steps[] = {
     "CREATE TABLE session ("
     "  hub TEXT NOT NULL,"
     "  device_id TEXT NOT NULL,"
+    "  generation_id TEXT,"
     "  filters BLOB,"
     "  updated_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (hub, device_id)"
