@@ -50,13 +50,6 @@ static struct wire_reply ask(const char *method, const char *if_match, const cha
     return wire_ask_by(&w, POLICY_OF_HUB, "service", method, TWIN, header, body);
 }
 
-static void assert_has(const struct wire_reply *r, const char *part)
-{
-    if (strstr(r->body, part) == NULL) {
-        fail_msg("%s\nis not in\n%s", part, r->body);
-    }
-}
-
 static void a_fresh_twin_as_the_real_hub_prints_it(void **state)
 {
     struct wire_reply r = ask("GET", NULL, "");

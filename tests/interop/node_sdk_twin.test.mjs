@@ -1,11 +1,11 @@
-// The official Azure Node SDKs, unmodified, on their fixed ports: a device's twin (azure-iot-device over MQTT);
-// and the back end's (azure-iothub over REST).
+// The official Azure Node SDKs, unmodified, on their fixed ports: a device's twin (azure-iot-device over MQTT), also across a renewal of
+// its token, which the SDK does without subscribing again; and the back end's (azure-iothub over REST).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { Berthd, deriveKey, deviceToken } from '../lib/berth.mjs';
+import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
 import { provision } from '../lib/mqtt.mjs';
 
 const require = createRequire(import.meta.url);
@@ -59,4 +59,17 @@ test('the back end changes the twin, under its ETag or not; the device hears of 
   if ((await whole)[0].telemetry === undefined) await once(twin, 'properties.desired');
   assert.equal((await nested)[0], 5);
   assert.deepEqual(body(await registry.updateTwin(ID, { tags: { floor: 1 } }, '*')).tags, { room: 'hall', floor: 1 });
+});
+
+test('with another token the SDK connects anew, does not subscribe, and still hears', async () => {
+  const lines = (operation) => b.stderr.split('\n').filter((line) => line.includes('surface=hub-mqtt') && line.includes(`operation=${operation}`)).length;
+  const subscribed = lines('subscribe'), connected = lines('connect');
+  let heard;
+  device.updateSharedAccessSignature(renewed(), () => {}); // it connects twice, and may tell nobody
+  await until('it is back', () => lines('connect') === connected + 2);
+  twin.on('properties.desired.after', (value) => { heard = value; });
+  await registry.updateTwin(ID, { properties: { desired: { after: 'renewal' } } }, '*');
+  await until('it hears', () => heard === 'renewal');
+  assert.equal(lines('subscribe'), subscribed, 'it did not subscribe again');
+  await update({ still: true });
 });
