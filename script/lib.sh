@@ -41,11 +41,13 @@ build() {
     cmake --build --preset "$preset" ${1:+--target "$@"} -- --quiet
 }
 
+is_listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
+
 # free_port FROM: the first port from there on that nobody listens on.
 free_port() {
     local port
     for port in $(seq "$1" $(($1 + 200))); do
-        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+        is_listening "$port" || { echo "$port"; return; }
     done
 }
 
