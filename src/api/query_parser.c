@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "model/limits.h"
 
@@ -101,7 +102,13 @@ static err refuse_member(const struct query_parser *p, size_t at, const char *co
 {
     uint8_t bytes[400];
     struct buf known = buf_over(bytes, sizeof(bytes));
+    bool is_twin = strcmp(names[0], "tags") == 0 || strcmp(names[0], "properties") == 0;
 
+    if (is_twin && p->of != CORE_LISTING_REGISTRATIONS) { /* a hub's query would have it so */
+        return query_parser_refuse(
+            p, at, "%s%s%.60s is not a member of %s that a query may name, but initialTwin.%s is",
+            names[0], n > 1 ? "." : "", n > 1 ? names[1] : "", query_parser_from(p->of), names[0]);
+    }
     query_row_print_members(p->of, false, &known);
     return query_parser_refuse(
         p, at, "%.60s%s%.60s is not a member of %s that a query may name; there are %.*s", names[0],

@@ -257,6 +257,8 @@ static const struct wrong {
     /* members */
     { I, W "nothing = 1", 16, "nothing is not a member of enrollments" },
     { I, W "nothing = 1", 16, "provisioningStatus" },
+    { I, W "tags.a = 1", 16,
+      "tags.a is not a member of enrollments that a query may name, but initialTwin.tags is" },
     { I, W "DeviceId = 'a'", 16, "DeviceId is not a member" },
     { I, W "enrollmentGroupId = 'g'", 16, "not a member of enrollments" },
     { G, W "registrationId = 'g'", 16, "not a member of enrollmentGroups" },

@@ -135,14 +135,16 @@ static err open_stores(struct process *p)
 static void add_endpoint(struct process *p, const char *address, bool is_mqtt)
 {
     const struct config *c = p->config;
+    int port = (int)(is_mqtt ? c->mqtt_port : c->https_port);
+    int open = is_mqtt ? MQTT_OPEN : HTTPS_OPEN;
 
     p->endpoints[p->n_endpoints++] = (struct front_endpoint){
         .surface = is_mqtt ? &API_MQTT_SURFACE : &API_HTTP_SURFACE,
         .transport = is_mqtt ? TRANSPORT_MQTT : TRANSPORT_HTTP,
         .address = address,
-        .port = (int)(is_mqtt ? c->mqtt_port : c->https_port),
+        .port = port,
         .option = is_mqtt ? "mqtt-port" : "https-port",
-        .instead = is_mqtt ? MQTT_OPEN : HTTPS_OPEN,
+        .instead = port == open ? open + 1 : open,
     };
 }
 

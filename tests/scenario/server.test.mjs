@@ -98,6 +98,11 @@ test('a port in use, a foreign store, a newer store, a second server: one clear 
   const taken = await berthd('--dev', '--data', dir, '--mqtt-port', String(b.mqttPort), '--https-port', String(b.httpsPort));
   assert.equal(taken.code, 1);
   assert.match(taken.stderr, new RegExp(`${b.mqttPort}|${b.httpsPort}`));
+  const other = net.createServer().listen(8443, '127.0.0.77');
+  await new Promise((resolve, reject) => { other.on('listening', resolve).on('error', reject); });
+  const usual = await berthd('--dev', '--data', dir, '--bind', '127.0.0.77', '--mqtt-port', '8884', '--https-port', '8443');
+  assert.match(usual.stderr, /Port 8443 on 127.0.0.77 is in use .*--https-port 8444/); // never the port that is taken
+  other.close();
   const store = fs.readdirSync(b.dir).find((f) => /\.db$|\.sqlite$/.test(f) && !/telemetry|sink|event/.test(f));
   assert.ok(store);
   await b.kill('SIGTERM');

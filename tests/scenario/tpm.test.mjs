@@ -92,10 +92,14 @@ describe('with a real TPM client on swtpm', () => {
   });
 
   test('a group that trusts a manufacturer admits its TPMs, unseen, and no other maker\'s', async () => {
-    const created = await enrollGroup('acme-tpms', maker.issuer);
-    assert.equal(created.status, 200, created.text);
     const third = await Swtpm.start({ manufacturer: maker });
     try {
+      const early = await simulate(third);
+      assert.equal(early.code, 6);
+      assert.equal(await reasonOf(early.trackingId), 'issuer-unknown');
+      assert.match(await b.ok('explain', early.trackingId), /To be admitted[^]*enrollment-group create GROUP --attestation-type tpm/);
+      const created = await enrollGroup('acme-tpms', maker.issuer);
+      assert.equal(created.status, 200, created.text);
       for (const tpm of [first, third]) {
         const r = await simulate(tpm);
         assert.equal(r.outcome, 'done', JSON.stringify(r));

@@ -12,11 +12,12 @@ enum { GUID_LEN = 36 };
 
 /* What to do about a reason. {id}, {ca} and {issuer} stand for the device, the enrollment and the
  * name of the leaf's issuer. */
-static const struct {
-    const char *reason, *advice;
-} ADVICE[] = {
-    { "scope-unknown",
-      "Give the device this server's ID scope (GET /berth/v1/instance shows it)." },
+struct advice {
+    const char *reason, *text;
+};
+
+static const struct advice ADVICE[] = {
+    { "scope-unknown", "Give the device this server's ID scope: berth instance show." },
     { "registration-id-invalid", "Use up to 128 of A-Z a-z 0-9 - . _ : as registration ID, ending "
                                  "in a letter, digit or '-'." },
     { "client-certificate-missing", "Let the device present its certificate in the TLS handshake, "
@@ -101,6 +102,21 @@ static const struct {
       "The device's TPM must be the one whose keys it sent. If it is, what it was sent was changed "
       "on the way." },
     { "allocation-unsupported", "Use the allocation policy hashed or static." },
+    { NULL, NULL },
+};
+
+/* What differs when the device proves itself by a TPM. */
+static const struct advice ADVICE_TPM[] = {
+    { "issuer-unknown",
+      "If the device is yours, let a group trust its TPM's manufacturer '{issuer}':\n"
+      "    berth enrollment-group create GROUP --attestation-type tpm --certificate-path "
+      "ISSUER.pem\n"
+      "  or enroll this TPM alone, by the key that berth tpm show prints on the device:\n"
+      "    berth enrollment create {id} --endorsement-key KEY\n"
+      "  If a group trusts a CA further up, let the device send the intermediates "
+      "(--endorsement-certificates), or upload them: berth certificate create NAME --path "
+      "INTERMEDIATE.pem" },
+    { NULL, NULL },
 };
 
 static const struct view_column CONSIDERED[] = {
@@ -177,10 +193,22 @@ static err print_considered(struct cli *cli, const json *d)
     return OK;
 }
 
+/* Nothing: there is none. */
+static struct span find_advice(const struct advice *all, struct span reason)
+{
+    for (; all->reason != NULL; all++) {
+        if (span_eq(reason, span_str(all->reason))) {
+            return span_str(all->text);
+        }
+    }
+    return SPAN_NONE;
+}
+
 static void print_advice(struct cli *cli, const json *d)
 {
     struct span reason = text(cli, d, "reason");
     const json *leaf = json_array_at(json_member(json_member(d, "certificate"), "chain"), 0);
+    bool is_tpm = json_member(json_member(d, "certificate"), "tpm") != NULL;
     const struct {
         struct span name, value;
     } words[] = {
@@ -190,10 +218,11 @@ static void print_advice(struct cli *cli, const json *d)
     };
     struct span rest = SPAN_NONE;
 
-    for (size_t i = 0; i < sizeof(ADVICE) / sizeof(ADVICE[0]); i++) {
-        if (span_eq(reason, span_str(ADVICE[i].reason))) {
-            rest = span_str(ADVICE[i].advice);
-        }
+    if (is_tpm) {
+        rest = find_advice(ADVICE_TPM, reason);
+    }
+    if (rest.len == 0) {
+        rest = find_advice(ADVICE, reason);
     }
     if (rest.len == 0) {
         return;
