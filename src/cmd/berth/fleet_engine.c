@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -13,7 +14,7 @@
 #define NS_PER_MS 1000000LL
 #define SCAN_NS   (10 * NS_PER_MS)
 
-enum { OUT_BYTES = 1024, MESSAGE_OVERHEAD = 256, EVENTS = 256 };
+enum { OUT_BYTES = 1024, MESSAGE_OVERHEAD = 256, EVENTS = 256, ANSWER_MS = 2000 };
 
 static int64_t next_due_ns(const struct fleet_engine *e)
 {
@@ -57,10 +58,31 @@ static err loop(struct fleet_engine *e)
 
 /* --- Beginning and end. -------------------------------------------------------------------- */
 
+static bool answers(const struct addrinfo *at)
+{
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+    int fault = -1;
+    socklen_t len = sizeof(fault);
+
+    if (fd < 0) {
+        return false;
+    }
+    if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
+        fault = 0;
+    } else if (errno == EINPROGRESS && poll(&wait, 1, ANSWER_MS) == 1) {
+        (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &fault, &len);
+    }
+    (void)close(fd);
+    return fault == 0;
+}
+
+/* Of a name with several addresses (localhost is ::1, too) the first that answers; else the first.
+ */
 static err find_address(struct fleet_engine *e)
 {
     const struct endpoint *to = &e->plan->endpoint;
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *at;
     const char *name = to->address ? to->address : to->host;
     char port[8];
     int fault;
@@ -70,8 +92,11 @@ static err find_address(struct fleet_engine *e)
     if (fault != 0) {
         return err_set(ERR_IO, "cannot find %s: %s", name, gai_strerror(fault));
     }
-    memcpy(&e->address, list->ai_addr, list->ai_addrlen);
-    e->address_len = list->ai_addrlen;
+    for (at = list; list->ai_next != NULL && at != NULL && !answers(at); at = at->ai_next) {
+    }
+    at = at != NULL ? at : list;
+    memcpy(&e->address, at->ai_addr, at->ai_addrlen);
+    e->address_len = at->ai_addrlen;
     freeaddrinfo(list);
     return OK;
 }
