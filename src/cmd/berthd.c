@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 #include "cmd/log.h"
 #include "cmd/seal.h"
 #include "front/front.h"
+#include "front/listen.h"
 #include "hub/bus.h"
 
 enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, HTTPS_OPEN = 8443 };
@@ -175,8 +177,14 @@ static err open_front(struct process *p)
     };
 
     for (size_t i = 0; i < c->n_addresses; i++) {
-        add_endpoint(p, c->addresses[i], true);
-        add_endpoint(p, c->addresses[i], false);
+        const char *address = c->addresses[i];
+        bool is_spare = i > 0 && (strcmp(address, "::") == 0 || strcmp(address, "::1") == 0);
+
+        if (is_spare && !front_listen_has_address(address)) {
+            continue;
+        }
+        add_endpoint(p, address, true);
+        add_endpoint(p, address, false);
     }
     config.n_endpoints = p->n_endpoints;
     config.limits.drain_ms = c->drain_timeout_s * 1000;

@@ -9,9 +9,11 @@ const struct config_setting CONFIG_TABLE[] = {
     { .name = "bind",
       .offset = AT(bind),
       .value = "0.0.0.0, ::",
-      .dev = "127.0.0.1",
+      .dev = "127.0.0.1, ::1",
       .what = "ADDRESS[,ADDRESS]",
-      .help = "IPv4 and IPv6 addresses to listen on." },
+      .help =
+          "IPv4 and IPv6 addresses to listen on. :: and ::1 behind another are passed over on a "
+          "machine without IPv6." },
     { .name = "mqtt-port",
       .type = SETTING_INT,
       .offset = AT(mqtt_port),

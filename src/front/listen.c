@@ -109,6 +109,21 @@ static bool is_free(const struct address *a)
     return fd >= 0;
 }
 
+bool front_listen_has_address(const char *address)
+{
+    struct address a;
+    int fd;
+
+    if (!parse_address(address, 0, &a)) {
+        return false;
+    }
+    fd = listening_socket(&a, false);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd >= 0 || (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT);
+}
+
 static int bound_port(int fd)
 {
     struct address a = { .len = sizeof(a.v6) };

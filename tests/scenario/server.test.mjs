@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { test } from 'node:test';
@@ -85,6 +86,18 @@ test('SIGHUP takes a new server certificate for new connections and keeps the ol
   assert.equal(await m.connect({ clientId: 'x', username: `${b.dev.idScope}/registrations/x/api-version=2019-03-31` }), 0);
   m.destroy();
   pki.remove();
+  await b.stop();
+});
+
+test('localhost is served on both its addresses: clients may try one only', async () => {
+  const b = await Berthd.start();
+  for (const host of ['127.0.0.1', ...(Object.values(os.networkInterfaces()).flat().some((a) => a.address === '::1') ? ['::1'] : [])]) {
+    for (const port of [b.mqttPort, b.httpsPort]) {
+      await new Promise((resolve, reject) => {
+        const s = tls.connect({ port, host, servername: 'localhost', ca: b.ca }, () => { s.destroy(); resolve(); }).on('error', reject);
+      });
+    }
+  }
   await b.stop();
 });
 
