@@ -25,13 +25,16 @@ export async function until(what, test, within = 20000) {
   }
 }
 
-function freePort() {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+// Below those that the system gives to connections going out: of these one may be taken again before berthd is there.
+async function freePort() {
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 22000);
+    const listens = (host) => new Promise((resolve) => {
+      const server = net.createServer().on('error', (e) => resolve(e.code !== 'EADDRINUSE'))
+        .listen(port, host, () => server.close(() => resolve(true)));
     });
-  });
+    if (await listens('127.0.0.1') && await listens('::1')) return port; // without IPv6 the second is never in use
+  }
 }
 
 const children = new Set();
