@@ -449,7 +449,7 @@ static void hear(struct bus_member *m, unsigned signals)
 /* Whoever still uses the former certificate at the hub is cut off. */
 static void another_leaf_cuts_off_the_former(void **state)
 {
-    struct bus_member member = { .hub = SPAN(WIRE_HUB), .device_id = SPAN("dev1"), .tell = hear };
+    struct bus_member member = { .hub = SPAN(WIRE_HUB), .client_id = SPAN("dev1"), .tell = hear };
     struct crypto_cert *other = wire_issue(&world, "dev1");
     struct crypto_cert *const leaves[] = { world.leaf, world.leaf, other };
     struct wire w;

@@ -111,6 +111,24 @@ const char *error_hub_name(enum reason reason)
     case REASON_DEVICE_NOT_FOUND:
     case REASON_RESOURCE_NOT_FOUND:
         return "DeviceNotFound";
+    case REASON_MODULE_NOT_FOUND:
+        return "ModuleNotFound";
+    case REASON_MODULE_EXISTS:
+        return "ModuleAlreadyExistsOnDevice";
+    case REASON_TOO_MANY_MODULES:
+        return "TooManyModulesOnDevice";
+    case REASON_BULK_FAILED:
+        return "BulkRegistryOperationFailure";
+    case REASON_DEVICE_NOT_ONLINE:
+        return "DeviceNotOnline";
+    case REASON_DEVICE_TIMEOUT:
+        return "GatewayTimeout";
+    case REASON_DEVICE_ANSWER_INVALID:
+        return "BadGateway";
+    case REASON_QUEUE_FULL:
+        return "DeviceMaximumQueueDepthExceeded";
+    case REASON_LOCK_LOST:
+        return "DeviceMessageLockLost";
     case REASON_DEVICE_DISABLED:
     case REASON_SESSION_CUT_OFF:
     case REASON_THUMBPRINT_MISMATCH:

@@ -56,7 +56,7 @@ static struct wire_reply ask(const char *method, const char *target, const char 
 static void test_an_identity_as_the_real_hub_prints_it(void **state)
 {
     struct wire_reply r;
-    struct bus_member session = { .hub = SPAN(WIRE_HUB_HOST), .device_id = SPAN("d1") };
+    struct bus_member session = { .hub = SPAN(WIRE_HUB_HOST), .client_id = SPAN("d1") };
 
     (void)state;
     make_device("d1", false);

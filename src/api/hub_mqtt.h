@@ -28,9 +28,9 @@ struct hub_mqtt {
     uint16_t last_packet_id; /* of what was sent with QoS 1 */
     unsigned appends_in_flight;
     int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
-    size_t hub_len, device_len, generation_len;
-    uint8_t hub[LIMIT_HOST_NAME]; /* folded */
-    uint8_t device[LIMIT_DEVICE_ID];
+    size_t hub_len, client_len, generation_len;
+    uint8_t hub[LIMIT_HOST_NAME];    /* folded */
+    uint8_t client[LIMIT_CLIENT_ID]; /* its ID: "{device}" or "{device}/{module}" */
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
     struct filters filters;
     struct hub_mqtt_will will;

@@ -37,14 +37,27 @@ static inline struct span hub_mqtt_hub(const struct hub_mqtt *h)
     return span_of(h->hub, h->hub_len);
 }
 
-static inline struct span hub_mqtt_device(const struct hub_mqtt *h)
+static inline struct span hub_mqtt_client_id(const struct hub_mqtt *h)
 {
-    return span_of(h->device, h->device_len);
+    return span_of(h->client, h->client_len);
 }
 
 struct access_note hub_mqtt_note(const struct hub_mqtt *h, const char *operation);
 struct hub_job *hub_mqtt_new_job(struct hub_mqtt *h, struct task *t, enum hub_job_kind kind,
                                  const char *operation);
+
+/* hub_mqtt_door.c, hub_mqtt_filters.c: what a worker found out about a CONNECT, a SUBSCRIBE. */
+enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);
+enum surface_step hub_mqtt_filters_finish(struct hub_mqtt *h, struct task *t,
+                                          struct surface_io *io);
+
+/* hub_mqtt_telemetry.c: PUBLISH to any topic but $iothub/. TOPIC_FORBIDDEN closes. */
+enum surface_step hub_mqtt_telemetry_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
+                                             struct surface_io *io);
+enum surface_step hub_mqtt_telemetry_finish(struct hub_mqtt *h, struct task *t,
+                                            struct surface_io *io);
+/* The will, which is set: SURFACE_APPEND, or SURFACE_IDLE when there is no room for it. */
+enum surface_step hub_mqtt_telemetry_will(struct hub_mqtt *h, struct surface_io *io);
 
 /* hub_mqtt_twin.c: PUBLISH to a topic of the twin. TOPIC_FORBIDDEN closes. */
 enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_publish *p,

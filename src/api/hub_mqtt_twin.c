@@ -69,7 +69,7 @@ enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_pu
     job->packet_id = p->packet_id;
     job->request = request; /* spans of the input, which stays until the finish */
     job->hub = hub_mqtt_hub(h);
-    job->device_id = hub_mqtt_device(h);
+    job->device_id = hub_mqtt_client_id(h);
     job->patch = p->payload;
     t->run = run_twin;
     io->task = t;

@@ -417,6 +417,7 @@ static void run_prune(struct front_job *job, struct front_worker *w)
     AUTO(memory) void *block = malloc(PRUNE_ARENA);
     struct arena arena;
     struct env env = { .store = f->config.service->store,
+                       .sink = f->config.service->sink,
                        .crypto = w->crypto,
                        .certs = w->certs,
                        .arena = &arena,

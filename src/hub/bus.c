@@ -85,27 +85,27 @@ static void unlock(struct bus *b)
 }
 
 /* FNV-1a, finished so that the low bits depend on all. */
-static struct bus_member **ring_of(struct bus *b, struct span hub, struct span device_id)
+static struct bus_member **ring_of(struct bus *b, struct span hub, struct span client_id)
 {
     uint64_t h = 0xcbf29ce484222325U ^ b->seed;
 
-    if (span_is_absent(device_id)) {
+    if (span_is_absent(client_id)) {
         return &b->listeners;
     }
     for (size_t i = 0; i < hub.len; i++) {
         h = (h ^ hub.data[i]) * 0x100000001b3U;
     }
     h = (h ^ 0xff) * 0x100000001b3U;
-    for (size_t i = 0; i < device_id.len; i++) {
-        h = (h ^ device_id.data[i]) * 0x100000001b3U;
+    for (size_t i = 0; i < client_id.len; i++) {
+        h = (h ^ client_id.data[i]) * 0x100000001b3U;
     }
     h ^= h >> 32;
     return &b->buckets[(h ^ h >> 16) % N_BUCKETS];
 }
 
-static bool is_of(const struct bus_member *m, struct span hub, struct span device_id)
+static bool is_of(const struct bus_member *m, struct span hub, struct span client_id)
 {
-    return span_eq(m->device_id, device_id) && span_eq(m->hub, hub);
+    return span_eq(m->client_id, client_id) && span_eq(m->hub, hub);
 }
 
 /* The next of the ring, or NULL behind the last. */
@@ -131,7 +131,7 @@ void bus_join(struct bus *b, struct bus_member *m)
     lock(b);
     m->is_session_ = false;
     (void)empty_box(m);
-    head = ring_of(b, m->hub, m->device_id);
+    head = ring_of(b, m->hub, m->client_id);
     if (*head == NULL) {
         m->next_ = m->prev_ = m;
         *head = m;
@@ -149,10 +149,10 @@ void bus_claim(struct bus *b, struct bus_member *m)
     struct bus_member *head;
 
     lock(b);
-    assert(m->next_ != NULL && !span_is_absent(m->device_id));
-    head = *ring_of(b, m->hub, m->device_id);
+    assert(m->next_ != NULL && !span_is_absent(m->client_id));
+    head = *ring_of(b, m->hub, m->client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (x != m && x->is_session_ && is_of(x, m->hub, m->device_id)) {
+        if (x != m && x->is_session_ && is_of(x, m->hub, m->client_id)) {
             x->is_session_ = false;
             b->sessions--;
             x->tell(x, BUS_TAKEN_OVER);
@@ -171,7 +171,7 @@ void bus_leave(struct bus *b, struct bus_member *m)
 
     lock(b);
     if (m->next_ != NULL) {
-        struct bus_member **head = ring_of(b, m->hub, m->device_id);
+        struct bus_member **head = ring_of(b, m->hub, m->client_id);
 
         if (m->is_session_) {
             b->sessions--;
@@ -217,19 +217,19 @@ void bus_letter_free(struct bus_letter *letter)
     free(letter);
 }
 
-static struct bus_member *session_of(struct bus *b, struct span hub, struct span device_id)
+static struct bus_member *session_of(struct bus *b, struct span hub, struct span client_id)
 {
-    struct bus_member *head = *ring_of(b, hub, device_id);
+    struct bus_member *head = *ring_of(b, hub, client_id);
 
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (x->is_session_ && is_of(x, hub, device_id)) {
+        if (x->is_session_ && is_of(x, hub, client_id)) {
             return x;
         }
     }
     return NULL;
 }
 
-bool bus_post(struct bus *b, struct span hub, struct span device_id,
+bool bus_post(struct bus *b, struct span hub, struct span client_id,
               const struct bus_letter *letter)
 {
     struct bus_letter *copy = copy_letter(letter);
@@ -239,7 +239,7 @@ bool bus_post(struct bus *b, struct span hub, struct span device_id,
         return false;
     }
     lock(b);
-    m = session_of(b, hub, device_id);
+    m = session_of(b, hub, client_id);
     if (m != NULL && m->n_box_ < LIMIT_LETTERS && m->box_bytes_ < LIMIT_LETTER_BYTES) {
         *m->box_end_ = copy;
         m->box_end_ = &copy->next;
@@ -271,30 +271,30 @@ struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
     return first;
 }
 
-static pthread_mutex_t *order_of(struct bus *b, struct span hub, struct span device_id)
+static pthread_mutex_t *order_of(struct bus *b, struct span hub, struct span client_id)
 {
-    return &b->orders[(size_t)(ring_of(b, hub, device_id) - b->buckets) % N_ORDERS];
+    return &b->orders[(size_t)(ring_of(b, hub, client_id) - b->buckets) % N_ORDERS];
 }
 
-void bus_order_begin(struct bus *b, struct span hub, struct span device_id)
+void bus_order_begin(struct bus *b, struct span hub, struct span client_id)
 {
-    assert(!span_is_absent(device_id));
-    lock_one(order_of(b, hub, device_id));
+    assert(!span_is_absent(client_id));
+    lock_one(order_of(b, hub, client_id));
 }
 
-void bus_order_end(struct bus *b, struct span hub, struct span device_id)
+void bus_order_end(struct bus *b, struct span hub, struct span client_id)
 {
-    unlock_one(order_of(b, hub, device_id));
+    unlock_one(order_of(b, hub, client_id));
 }
 
-void bus_cut_off(struct bus *b, struct span hub, struct span device_id)
+void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
 {
     struct bus_member *head;
 
     lock(b);
-    head = *ring_of(b, hub, device_id);
+    head = *ring_of(b, hub, client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (is_of(x, hub, device_id)) {
+        if (is_of(x, hub, client_id)) {
             x->tell(x, BUS_CUT_OFF);
         }
     }
@@ -310,12 +310,12 @@ void bus_events(struct bus *b)
     unlock(b);
 }
 
-bool bus_is_connected(struct bus *b, struct span hub, struct span device_id)
+bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
 {
     bool is_connected;
 
     lock(b);
-    is_connected = session_of(b, hub, device_id) != NULL;
+    is_connected = session_of(b, hub, client_id) != NULL;
     unlock(b);
     return is_connected;
 }

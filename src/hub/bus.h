@@ -1,6 +1,7 @@
-/* hub/bus.h: how an event reaches a session that lives on another loop: a newer connection takes
- * over, an operator cuts a device off, telemetry has become readable. In-process; the interface is
- * what a message bus between processes will implement. All functions are thread-safe and quick. */
+/* hub/bus.h: how an event reaches a session, of a device or a module, that lives on another loop: a
+ * newer connection takes over, an operator cuts a device off, telemetry has become readable.
+ * In-process; the interface is what a message bus between processes will implement. All functions
+ * are thread-safe and quick. */
 #ifndef HUB_BUS_H
 #define HUB_BUS_H
 
@@ -33,7 +34,7 @@ struct bus_member {
     bool is_session_;
     struct bus_letter *box_, **box_end_;
     size_t n_box_, box_bytes_;
-    struct span hub, device_id; /* device_id absent: listens to the hub's events only */
+    struct span hub, client_id; /* client_id absent: listens to the hub's events only */
     void (*tell)(struct bus_member *m, unsigned signals);
 };
 
@@ -48,11 +49,11 @@ void bus_claim(struct bus *b, struct bus_member *m);
 /* No `tell` runs or will run after this returns. Harmless when not joined. */
 void bus_leave(struct bus *b, struct bus_member *m);
 
-void bus_cut_off(struct bus *b, struct span hub, struct span device_id);
+void bus_cut_off(struct bus *b, struct span hub, struct span client_id);
 void bus_events(struct bus *b);
 /* Puts a copy of the letter into the box of the device's session, which is told BUS_LETTERS. False:
  * it has none, or LIMIT_LETTERS or LIMIT_LETTER_BYTES lie there already. */
-bool bus_post(struct bus *b, struct span hub, struct span device_id,
+bool bus_post(struct bus *b, struct span hub, struct span client_id,
               const struct bus_letter *letter);
 /* The letter that came first, the caller's to free with bus_letter_free; NULL: the box is empty.
  * What is left in it at bus_leave is dropped. */
@@ -61,10 +62,10 @@ void bus_letter_free(struct bus_letter *letter);
 /* Between these two nobody else is: whoever changes what letters tell of holds on from before the
  * change until the letter is posted, so that letters come in the order of the changes. Not quick:
  * waits for as long as others hold on. */
-void bus_order_begin(struct bus *b, struct span hub, struct span device_id);
-void bus_order_end(struct bus *b, struct span hub, struct span device_id);
+void bus_order_begin(struct bus *b, struct span hub, struct span client_id);
+void bus_order_end(struct bus *b, struct span hub, struct span client_id);
 /* Has the device a session? */
-bool bus_is_connected(struct bus *b, struct span hub, struct span device_id);
+bool bus_is_connected(struct bus *b, struct span hub, struct span client_id);
 size_t bus_sessions(struct bus *b);
 
 #endif

@@ -42,10 +42,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static void join(struct listener *l, const char *hub, const char *device_id)
+static void join(struct listener *l, const char *hub, const char *client_id)
 {
     l->member =
-        (struct bus_member){ .hub = span_str(hub), .device_id = span_str(device_id), .tell = tell };
+        (struct bus_member){ .hub = span_str(hub), .client_id = span_str(client_id), .tell = tell };
     bus_join(bus, &l->member);
 }
 
@@ -126,7 +126,7 @@ static void events_reach_those_without_a_device(void **state)
 
 static void one_that_never_joined_may_leave(void **state)
 {
-    struct bus_member m = { .hub = SPAN("hub"), .device_id = SPAN("dev"), .tell = tell };
+    struct bus_member m = { .hub = SPAN("hub"), .client_id = SPAN("dev"), .tell = tell };
 
     (void)state;
     bus_leave(bus, &m);
@@ -193,13 +193,13 @@ static void threads(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-static void post(const char *device_id, int64_t number, const char *payload, bool is_taken)
+static void post(const char *client_id, int64_t number, const char *payload, bool is_taken)
 {
     struct bus_letter letter = { .kind = BUS_LETTER_DESIRED,
                                  .number = number,
                                  .payload = span_str(payload) };
 
-    assert_int_equal(bus_post(bus, SPAN("hub"), span_str(device_id), &letter), is_taken);
+    assert_int_equal(bus_post(bus, SPAN("hub"), span_str(client_id), &letter), is_taken);
 }
 
 static void letters_reach_the_session_in_order(void **state)

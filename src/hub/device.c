@@ -3,6 +3,7 @@
  * api/'s. */
 #include "hub/bus.h"
 #include "hub/hub.h"
+#include "hub/identity.h"
 #include "hub/twin.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -135,7 +136,8 @@ static err read_one(struct store_tx *tx, void *arg)
 {
     struct device_work *w = arg;
 
-    return store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->is_found);
+    return hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
+                             &w->is_found);
 }
 
 err hub_device_get(const struct env *env, struct span hub, struct span device_id,

@@ -307,7 +307,7 @@ static struct verdict set_status(struct bus *bus, const char *device_id, enum de
 
 static void disabling_cuts_off(void **state)
 {
-    struct bus_member member = { .hub = HUB, .device_id = SPAN("Dev-1"), .tell = hear };
+    struct bus_member member = { .hub = HUB, .client_id = SPAN("Dev-1"), .tell = hear };
     struct placement p = placement("Dev-1", "AA");
     struct bus *bus;
     struct device d;

@@ -451,7 +451,7 @@ static void expect_letter(struct bus_member *m, int64_t number, const char *payl
 
 static void the_device_is_told(void **state)
 {
-    struct bus_member m = { .hub = HUB, .device_id = SPAN("d1"), .tell = no_tell };
+    struct bus_member m = { .hub = HUB, .client_id = SPAN("d1"), .tell = no_tell };
     struct device d;
 
     (void)state;
@@ -473,7 +473,7 @@ static void the_device_is_told(void **state)
 
 static err find_session(struct store_tx *tx, void *arg)
 {
-    struct session key = { .hub = HUB, .device_id = SPAN("d1") };
+    struct session key = { .hub = HUB, .client_id = SPAN("d1") };
     bool *is_found = arg;
 
     return store_find(tx, &KIND_SESSION, &key, &arena, &key, is_found);
@@ -482,7 +482,7 @@ static err find_session(struct store_tx *tx, void *arg)
 static void sessions_are_kept_for_the_device_alone(void **state)
 {
     struct session s = {
-        .hub = HUB, .device_id = SPAN("d1"), .generation_id = SPAN("0"), .filters = SPAN("f")
+        .hub = HUB, .client_id = SPAN("d1"), .generation_id = SPAN("0"), .filters = SPAN("f")
     };
     struct verdict v;
     bool is_found;

@@ -44,7 +44,7 @@ static err read_identity(struct store_tx *tx, void *arg)
     TRY(store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->has_device));
     TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub));
     w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
-    w->kept = (struct session){ .hub = w->hub, .device_id = w->login->device_id };
+    w->kept = (struct session){ .hub = w->hub, .client_id = w->login->device_id };
     TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
     w->is_of_another = w->has_kept && !span_eq(w->kept.generation_id, w->device.generation_id);
     return read_policy(tx, w);
@@ -269,7 +269,7 @@ struct keep_work {
 static err put_session(struct store_tx *tx, void *arg)
 {
     struct keep_work *w = arg;
-    struct device d = { .hub = w->session.hub, .device_id = w->session.device_id };
+    struct device d = { .hub = w->session.hub, .device_id = w->session.client_id };
     size_t mark = w->env->arena->used;
     bool is_there;
 

@@ -120,7 +120,7 @@ static void remember(struct gone *gone, struct span id)
 
 static err drop_session(struct store_tx *tx, const struct device *d)
 {
-    struct session session = { .hub = d->hub, .device_id = d->device_id };
+    struct session session = { .hub = d->hub, .client_id = d->device_id };
     err e = store_delete(tx, &KIND_SESSION, &session);
 
     return err_is(e, ERR_NOT_FOUND) ? OK : e;

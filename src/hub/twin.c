@@ -3,6 +3,7 @@
 #include "hub/twin.h"
 
 #include "hub/hub.h"
+#include "hub/identity.h"
 #include "hub/twin_merge.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -87,10 +88,9 @@ err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
 /* False, with the verdict set, when there is no such device. */
 static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found)
 {
-    struct device key = { .hub = w->device.hub, .device_id = w->device.device_id };
-
     w->env->arena->used = w->arena_mark;
-    TRY(store_find(tx, &KIND_DEVICE, &key, w->env->arena, &w->device, ret_found));
+    TRY(hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
+                          ret_found));
     w->verdict = *ret_found ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
     return *ret_found ? complete(w->env->arena, &w->device) : OK;
 }
@@ -99,7 +99,7 @@ static err put_device(struct twin_work *w, struct store_tx *tx)
 {
     w->device.version++;
     w->device.updated_ms = w->env->now_ms;
-    return store_put(tx, &KIND_DEVICE, &w->device);
+    return hub_identity_put(tx, &w->device);
 }
 
 /* ---- reported ---- */

@@ -16,7 +16,7 @@ struct hub_twin_report {
 };
 /* *ret_version: theirs afterwards. BODY_MALFORMED, FIELD_INVALID (a limit; detail names the
  * member), ETAG_MISMATCH, DEVICE_NOT_FOUND. */
-err hub_twin_report(const struct env *env, struct span hub, struct span device_id,
+err hub_twin_report(const struct env *env, struct span hub, struct span client_id,
                     const struct hub_twin_report *report, int64_t *ret_version,
                     struct verdict *ret_verdict);
 
@@ -27,15 +27,14 @@ struct hub_twin_change {
     bool is_replace; /* both sections become what is given; otherwise merged into them */
     int64_t if_etag; /* twin_etag; negative: whatever it is */
 };
-/* The connected device is told of a change of its desired properties, in the order of their
- * versions. FIELD_INVALID, ETAG_MISMATCH,
- * DEVICE_NOT_FOUND. */
-err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span device_id,
+/* The connected device or module is told of a change of its desired properties, in the order of
+ * their versions. FIELD_INVALID, ETAG_MISMATCH, DEVICE_NOT_FOUND. */
+err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span client_id,
                     const struct hub_twin_change *change, struct device *ret_device,
                     struct verdict *ret_verdict);
 
 /* As hub_device_get; devices from before metadata was kept have that of their birth. */
-err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
+err hub_twin_get(const struct env *env, struct span hub, struct span client_id,
                  struct device *ret_device, struct verdict *ret_verdict);
 
 /* Gives a device that is being made its first tags and desired properties, stamped; NULL: none. */

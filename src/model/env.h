@@ -13,10 +13,12 @@ struct arena;
 struct core_key_groups;
 struct crypto;
 struct crypto_cert_cache;
+struct sink;
 struct store;
 
 struct env {
     struct store *store;
+    struct sink *sink;                  /* where events go; NULL: nobody wants them */
     struct crypto *crypto;              /* this worker's library context */
     struct crypto_cert_cache *certs;    /* this worker's parsed CA certificates */
     struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */

@@ -55,6 +55,16 @@ enum {
     LIMIT_KEY_SCOPES = 64,
 };
 
+/* Identities and messages of a hub (reference iothub-device-api.md 7, 9, 13). */
+enum {
+    LIMIT_CLIENT_ID = 2 * LIMIT_DEVICE_ID + 1, /* "{device}/{module}" */
+    LIMIT_MODULES = 50,                        /* of one device */
+    LIMIT_HUB_BULK = 100,                      /* operations of one POST /devices */
+    LIMIT_C2D_QUEUE = 50,                      /* messages waiting for one device or module */
+    LIMIT_C2D_MESSAGE = 64 * 1024,             /* body and properties */
+    LIMIT_METHOD_PAYLOAD = 128 * 1024,         /* either way */
+};
+
 /* Twins (reference iothub-device-api.md 8): bytes of names and values, levels of nesting. */
 #define LIMIT_TWIN_INTEGER INT64_C(4503599627370495)
 enum {
@@ -137,6 +147,7 @@ enum {
     LIMIT_TPM_CHALLENGE_MS = 10 * 60 * 1000, /* a TPM may take its time; after use, for polls */
     LIMIT_TPM_CHALLENGES_PRUNED = 8,         /* old challenges dropped when one is put */
     LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
+    LIMIT_KEEPER_PAUSE_MS = 1000,            /* between two rounds of a hub's chores */
     LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
     LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */
     LIMIT_RETRY_AFTER_MAX_S = 60,

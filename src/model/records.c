@@ -60,7 +60,7 @@ const struct kind KIND_POLICY = {
 
 static const struct field hub_fields[] = {
     TEXT(hub, host_name), TEXT(hub, name), INT(hub, created_ms),
-    TEXT(hub, id_scope),  ENUM(hub, life),
+    TEXT(hub, id_scope),  ENUM(hub, life), TEXT(hub, settings),
 };
 static const struct kind_index hub_indexes[] = {
     { "hub_by_scope", { 3, 1 }, 2 }, /* id_scope, name */
@@ -232,13 +232,93 @@ static const struct field device_fields[] = {
     TEXT(device, desired_metadata),
     TEXT(device, reported_metadata),
     INT(device, twin_etag),
+    TEXT(device, model_id),
+    TEXT(device, managed_by),
+    TEXT(device, device_scope),
+    TEXT(device, parent_scopes),
+};
+static const struct kind_index device_indexes[] = {
+    { "device_by_status", { 0, 4 }, 2 }, /* hub, status */
 };
 const struct kind KIND_DEVICE = {
     KIND(device, device, 2),
+    INDEXES(device),
+};
+
+#define module_fields device_fields
+const struct kind KIND_MODULE = {
+    KIND(module, device, 2),
+};
+
+static const struct field tag_fields[] = {
+    TEXT(tag, hub), TEXT(tag, path), TEXT(tag, value), TEXT(tag, client_id),
+};
+const struct kind KIND_TAG = {
+    KIND(tag, tag, 4),
+};
+
+static const struct field presence_fields[] = {
+    TEXT(presence, hub),
+    TEXT(presence, client_id),
+    TEXT(presence, generation_id),
+    INT(presence, state_updated_ms),
+    INT(presence, last_activity_ms),
+};
+const struct kind KIND_PRESENCE = {
+    KIND(presence, presence, 2),
+};
+
+static const struct field c2d_message_fields[] = {
+    TEXT(c2d_message, hub),
+    TEXT(c2d_message, client_id),
+    INT(c2d_message, sequence),
+    TEXT(c2d_message, message_id),
+    TEXT(c2d_message, correlation_id),
+    TEXT(c2d_message, user_id),
+    TEXT(c2d_message, target),
+    TEXT(c2d_message, content_type),
+    TEXT(c2d_message, content_encoding),
+    ENUM(c2d_message, ack),
+    INT(c2d_message, enqueued_ms),
+    INT(c2d_message, expires_ms),
+    INT(c2d_message, is_expiry_given),
+    INT(c2d_message, delivery_count),
+    TEXT(c2d_message, lock_token),
+    INT(c2d_message, locked_until_ms),
+    TEXT(c2d_message, properties),
+    BLOB(c2d_message, body),
+};
+static const struct kind_index c2d_message_indexes[] = {
+    { "c2d_message_by_expiry", { 11 }, 1 }, /* expires_ms */
+};
+const struct kind KIND_C2D_MESSAGE = {
+    KIND(c2d_message, c2d_message, 3),
+    INDEXES(c2d_message),
+};
+
+static const struct field feedback_fields[] = {
+    TEXT(feedback, hub),
+    INT(feedback, sequence),
+    TEXT(feedback, client_id),
+    TEXT(feedback, generation_id),
+    TEXT(feedback, message_id),
+    ENUM(feedback, status),
+    INT(feedback, enqueued_ms),
+    INT(feedback, expires_ms),
+    INT(feedback, delivery_count),
+    TEXT(feedback, lock_token),
+    INT(feedback, locked_until_ms),
+};
+static const struct kind_index feedback_indexes[] = {
+    { "feedback_by_expiry", { 7 }, 1 }, /* expires_ms */
+};
+const struct kind KIND_FEEDBACK = {
+    KIND(feedback, feedback, 2),
+    INDEXES(feedback),
 };
 
 static const struct field session_fields[] = {
-    TEXT(session, hub),     TEXT(session, device_id), TEXT(session, generation_id),
+    TEXT(session, hub),     TEXT(session, client_id), TEXT(session, generation_id),
     BLOB(session, filters), INT(session, updated_ms),
 };
 const struct kind KIND_SESSION = {
@@ -283,7 +363,8 @@ const struct kind KIND_SEAL_KEY = {
 const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_INSTANCE,   &KIND_POLICY,    &KIND_HUB,          &KIND_LINKED_HUB,   &KIND_CERTIFICATE,
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
-    &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,
+    &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,      &KIND_MODULE,
+    &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,
 };
 
 /* ---- names ---- */

@@ -74,6 +74,7 @@ struct hub {
     int64_t created_ms;
     struct span id_scope; /* of the instance that made it and may link it; absent: the server's */
     enum life life;
+    struct span settings; /* JSON object of hub/settings.h; absent: nothing but defaults */
 };
 extern const struct kind KIND_HUB;
 enum { HUB_BY_SCOPE = 1 }; /* id_scope, name */
@@ -241,7 +242,9 @@ struct challenge {
 extern const struct kind KIND_CHALLENGE;
 enum { CHALLENGE_BY_ISSUED = 1 }; /* issued_ms */
 
-/* ---- hub devices ---- */
+/* ---- hub devices and modules ----
+ *
+ * A client ID is what connects to a hub: "{device}", or "{device}/{module}". */
 
 enum device_status { DEVICE_ENABLED = 0, DEVICE_DISABLED };
 enum device_auth {
@@ -250,9 +253,11 @@ enum device_auth {
     DEVICE_AUTH_CERTIFICATE_AUTHORITY
 };
 
+/* A module is a device in all but its status: of KIND_MODULE, with its client ID for device_id.
+ * Which kind a client ID is of: hub/identity.h. */
 struct device {
     struct span hub;       /* key: host name, folded */
-    struct span device_id; /* key; case matters */
+    struct span device_id; /* key; case matters; of a module "{device}/{module}" */
     struct span generation_id;
     int64_t etag; /* bumped at each change of the identity */
     enum device_status status;
@@ -266,15 +271,88 @@ struct device {
     int64_t version, desired_version, reported_version;
     int64_t created_ms, updated_ms;
     struct span desired_metadata, reported_metadata; /* JSON objects: when each node was changed */
-    int64_t twin_etag; /* bumped at each change of tags or desired properties */
+    int64_t twin_etag;        /* bumped at each change of tags or desired properties */
+    struct span model_id;     /* DTMI as the device named it when it connected, or absent */
+    struct span managed_by;   /* of a module: "iotEdge", or what its maker said; or absent */
+    struct span device_scope; /* the edge device it is a child of, as that one's scope; or absent */
+    struct span parent_scopes; /* JSON array of scopes, or absent */
 };
 extern const struct kind KIND_DEVICE;
+enum { DEVICE_BY_STATUS = 1 }; /* hub, status */
+extern const struct kind KIND_MODULE;
 
-/* What a device subscribed to in a session that outlives its connection (clean session 0). */
+/* One scalar of a device's tags, for queries. Kept in step with device.tags by hub/. */
+struct tag {
+    struct span hub;       /* key */
+    struct span path;      /* key: names joined by '.' */
+    struct span value;     /* key: JSON text of a text, number or boolean */
+    struct span client_id; /* key */
+};
+extern const struct kind KIND_TAG;
+
+/* When a device or module was last heard of. Written a little later than it happens
+ * (hub/presence.h); who is connected now the bus knows. */
+struct presence {
+    struct span hub;           /* key */
+    struct span client_id;     /* key */
+    struct span generation_id; /* whose it is: not a later one's of the same ID */
+    int64_t state_updated_ms;  /* connected or disconnected; 0: never */
+    int64_t last_activity_ms;  /* 0: never */
+};
+extern const struct kind KIND_PRESENCE;
+
+/* A cloud-to-device message in its queue (reference iothub-service-api.md 8). */
+enum c2d_ack { C2D_ACK_NONE = 0, C2D_ACK_POSITIVE, C2D_ACK_NEGATIVE, C2D_ACK_FULL };
+
+struct c2d_message {
+    struct span hub;       /* key */
+    struct span client_id; /* key: whose queue */
+    int64_t sequence;      /* key: rises with each message of a queue */
+    struct span message_id, correlation_id, user_id, target; /* as sent, or absent; target: "to" */
+    struct span content_type, content_encoding;              /* or absent */
+    enum c2d_ack ack;
+    int64_t enqueued_ms;
+    int64_t expires_ms;
+    int64_t is_expiry_given; /* by the sender: the device is told */
+    int64_t delivery_count;  /* deliveries begun */
+    struct span lock_token;  /* of the latest delivery; absent: none */
+    int64_t locked_until_ms; /* 0: not locked */
+    struct span properties;  /* JSON object of texts: application properties, in the order sent */
+    struct span body;        /* BLOB */
+};
+extern const struct kind KIND_C2D_MESSAGE;
+enum { C2D_MESSAGE_BY_EXPIRY = 1 }; /* expires_ms */
+
+/* What became of a message whose sender wants to know. */
+enum feedback_status {
+    FEEDBACK_SUCCESS = 0,
+    FEEDBACK_EXPIRED,
+    FEEDBACK_DELIVERY_COUNT_EXCEEDED,
+    FEEDBACK_REJECTED,
+    FEEDBACK_PURGED,
+};
+
+struct feedback {
+    struct span hub;  /* key */
+    int64_t sequence; /* key */
+    struct span client_id, generation_id;
+    struct span message_id; /* of the message; or absent */
+    enum feedback_status status;
+    int64_t enqueued_ms; /* when it became so */
+    int64_t expires_ms;
+    int64_t delivery_count;
+    struct span lock_token; /* as of c2d_message */
+    int64_t locked_until_ms;
+};
+extern const struct kind KIND_FEEDBACK;
+enum { FEEDBACK_BY_EXPIRY = 1 }; /* expires_ms */
+
+/* What a device or module subscribed to in a session that outlives its connection (clean session
+ * 0). */
 struct session {
     struct span hub;           /* key: host name, folded */
-    struct span device_id;     /* key */
-    struct span generation_id; /* whose it is: not a later device's of the same ID */
+    struct span client_id;     /* key */
+    struct span generation_id; /* whose it is: not a later one's of the same ID */
     struct span filters;       /* BLOB: as api/filters.h packs them */
     int64_t updated_ms;
 };

@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#include "store/store.h"
+
 struct files {
     char dir[64], path[96]; /* of the database, which is not there yet */
 };
@@ -29,6 +31,18 @@ static inline void files_close(struct files *f)
         (void)unlink(path);
     }
     assert_int_equal(rmdir(f->dir), 0);
+}
+
+/* The backends, as one kind of function. */
+static inline err files_open_mem(const char *path, struct store **ret_store)
+{
+    (void)path;
+    return store_mem_open(ret_store);
+}
+
+static inline err files_open_sqlite(const char *path, struct store **ret_store)
+{
+    return store_sqlite_open(path, 3, ret_store);
 }
 
 #endif

@@ -25,7 +25,7 @@
 
 /* ---- fixture ---- */
 
-enum { ARENA_SIZE = 1 << 20, READ_HANDLES = 3 };
+enum { ARENA_SIZE = 1 << 20 };
 
 struct fixture {
     struct store *store;
@@ -35,23 +35,13 @@ struct fixture {
     struct files files;
 };
 
-static err open_mem(const char *path, struct store **ret_store)
-{
-    (void)path;
-    return store_mem_open(ret_store);
-}
-
-static err open_sqlite(const char *path, struct store **ret_store)
-{
-    return store_sqlite_open(path, READ_HANDLES, ret_store);
-}
-
 struct backend_case {
     err (*open)(const char *path, struct store **ret_store);
     bool is_sealed;
 };
-static struct backend_case mem = { open_mem, false }, sqlite = { open_sqlite, false },
-                           sealed_mem = { open_mem, true }, sealed_sqlite = { open_sqlite, true };
+static struct backend_case mem = { files_open_mem, false }, sqlite = { files_open_sqlite, false },
+                           sealed_mem = { files_open_mem, true },
+                           sealed_sqlite = { files_open_sqlite, true };
 
 static int setup(void **state)
 {

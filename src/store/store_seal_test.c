@@ -22,24 +22,13 @@
 
 /* ---- fixture ---- */
 
-enum { ARENA_SIZE = 4 << 20, READ_HANDLES = 3, KEY_A = 0x1aaa0001, KEY_B = 0x1bbb0002 };
-
-static err open_mem(const char *path, struct store **ret_store)
-{
-    (void)path;
-    return store_mem_open(ret_store);
-}
-
-static err open_sqlite(const char *path, struct store **ret_store)
-{
-    return store_sqlite_open(path, READ_HANDLES, ret_store);
-}
+enum { ARENA_SIZE = 4 << 20, KEY_A = 0x1aaa0001, KEY_B = 0x1bbb0002 };
 
 struct backend_case {
     err (*open)(const char *path, struct store **ret_store);
     bool has_file;
 };
-static struct backend_case mem = { open_mem, false }, sqlite = { open_sqlite, true };
+static struct backend_case mem = { files_open_mem, false }, sqlite = { files_open_sqlite, true };
 
 struct fixture {
     const struct backend_case *backend;

@@ -152,3 +152,18 @@ export async function provision(mqtt, { idScope, registrationId, apiVersion = '2
   }
   return last;
 }
+
+// Devices under the device CA of --dev, each provisioned when it is first asked for. Resolves to its certificate and key.
+export function provisionedDevices(b, pki) {
+  const devices = {};
+  return async (cn) => {
+    if (!devices[cn]) {
+      devices[cn] = await pki.make(cn, { issuer: b.dev.deviceCa });
+      const m = await b.mqtt(devices[cn]);
+      const { body } = await provision(m, { idScope: b.dev.idScope, registrationId: cn });
+      if (body.status !== 'assigned') throw new Error(`${cn}: ${JSON.stringify(body)}`);
+      m.end();
+    }
+    return devices[cn];
+  };
+}

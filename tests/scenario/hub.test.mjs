@@ -1,21 +1,10 @@
 // The hub's door over real sockets: who gets in, what may be said, take-over, will, cutting off.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, devCa, sleep } from '../lib/berth.mjs';
-import { Mqtt, connectPacket, provision, publishPacket } from '../lib/mqtt.mjs';
+import { Berthd, Pki, sleep } from '../lib/berth.mjs';
+import { Mqtt, connectPacket, provisionedDevices, publishPacket } from '../lib/mqtt.mjs';
 
-let b, pki;
-const devices = {};
-
-async function device(cn) {
-  if (!devices[cn]) {
-    devices[cn] = await pki.make(cn, { issuer: devCa(b) });
-    const m = await b.mqtt(devices[cn]);
-    assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: cn })).body.status, 'assigned');
-    m.end();
-  }
-  return devices[cn];
-}
+let b, pki, device;
 
 async function session(cn, options = {}) {
   const m = await b.mqtt(await device(cn));
@@ -31,6 +20,7 @@ async function events(cn, count) {
 before(async () => {
   b = await Berthd.start();
   pki = new Pki();
+  device = provisionedDevices(b, pki);
 });
 after(async () => {
   pki?.remove();

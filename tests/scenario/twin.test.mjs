@@ -3,23 +3,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, devCa } from '../lib/berth.mjs';
-import { provision, publishPacket } from '../lib/mqtt.mjs';
+import { Berthd, Pki } from '../lib/berth.mjs';
+import { provisionedDevices, publishPacket } from '../lib/mqtt.mjs';
 
 const API = 'api-version=2021-04-12';
 const DESIRED = '$iothub/twin/PATCH/properties/desired/#';
-let b, pki, serial = 0;
-const devices = {};
-
-async function device(cn) {
-  if (!devices[cn]) {
-    devices[cn] = await pki.make(cn, { issuer: devCa(b) });
-    const m = await b.mqtt(devices[cn]);
-    assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: cn })).body.status, 'assigned');
-    m.end();
-  }
-  return devices[cn];
-}
+let b, pki, device, serial = 0;
 
 async function session(cn, options = {}) {
   const m = await b.mqtt(await device(cn));
@@ -49,6 +38,7 @@ const desire = async (cn, desired) => {
 before(async () => {
   b = await Berthd.start();
   pki = new Pki();
+  device = provisionedDevices(b, pki);
 });
 after(async () => {
   pki?.remove();
