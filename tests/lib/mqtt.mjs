@@ -153,10 +153,11 @@ export async function provision(mqtt, { idScope, registrationId, apiVersion = '2
   return last;
 }
 
-// Devices under the device CA of --dev, each provisioned when it is first asked for. Resolves to its certificate and key.
+// Devices under the device CA of --dev, each provisioned when it is first asked for, and again after forget(cn). Resolves to its
+// certificate and key.
 export function provisionedDevices(b, pki) {
   const devices = {};
-  return async (cn) => {
+  const device = async (cn) => {
     if (!devices[cn]) {
       devices[cn] = await pki.make(cn, { issuer: b.dev.deviceCa });
       const m = await b.mqtt(devices[cn]);
@@ -166,4 +167,6 @@ export function provisionedDevices(b, pki) {
     }
     return devices[cn];
   };
+  device.forget = (cn) => { delete devices[cn]; };
+  return device;
 }

@@ -152,7 +152,7 @@ test('a disabled device is cut off at once and refused; enabled, it is let in', 
 
 test('a device that comes back with another certificate ends the session of the former one', async () => {
   const m = await session('rekeyed');
-  devices.rekeyed = undefined;
+  device.forget('rekeyed');
   await device('rekeyed');
   await m.closed;
   (await session('rekeyed')).end();
