@@ -56,7 +56,13 @@ void error_write_management(const struct env *env, struct verdict v, struct buf 
     json_write_end_object(&w);
 }
 
-void error_write_hub(const struct env *env, struct verdict v, struct buf *out)
+static bool is_of_modules(enum reason reason)
+{
+    return reason == REASON_MODULE_NOT_FOUND || reason == REASON_MODULE_EXISTS ||
+           reason == REASON_TOO_MANY_MODULES;
+}
+
+static void write_envelope_a(const struct env *env, struct verdict v, struct buf *out)
 {
     struct json_writer w = json_writer_over(out);
     uint8_t bytes[MESSAGE_MAX], exception_bytes[128];
@@ -70,6 +76,29 @@ void error_write_hub(const struct env *env, struct verdict v, struct buf *out)
     json_write_text(&w, "Message", message_of(v, &scratch));
     json_write_text(&w, "ExceptionMessage", buf_span(&exception));
     json_write_end_object(&w);
+}
+
+static void write_envelope_b(const struct env *env, struct verdict v, struct buf *out)
+{
+    struct json_writer w = json_writer_over(out);
+    uint8_t bytes[MESSAGE_MAX];
+    struct buf scratch = buf_over(bytes, sizeof(bytes));
+
+    json_write_begin_object(&w, NULL);
+    json_write_int(&w, "errorCode", reason_info(v.reason)->error_code);
+    json_write_text(&w, "message", message_of(v, &scratch));
+    json_write_str(&w, "trackingId", env->tracking_id);
+    json_write_time(&w, "timestampUtc", env->now_ms);
+    json_write_end_object(&w);
+}
+
+void error_write_hub(const struct env *env, struct verdict v, struct buf *out)
+{
+    if (is_of_modules(v.reason)) {
+        write_envelope_b(env, v, out);
+    } else {
+        write_envelope_a(env, v, out);
+    }
 }
 
 /* For reasons without a name of their own. */

@@ -8,14 +8,15 @@
 #include "util/buf.h"
 
 /* {"errorCode","trackingId","message","timestampUtc"}: ProvisioningServiceErrorDetails (reference
- * dps-device-api.md 2.5), also the hub's envelope B. message: the reason's, followed by the
+ * dps-device-api.md 2.5). message: the reason's, followed by the
  * verdict's detail. */
 void error_write_provisioning(const struct env *env, struct verdict v, struct buf *out);
 /* The management plane's {"code","httpStatusCode","message","details"} (reference
  * dps-service-api.md 8.3). */
 void error_write_management(const struct env *env, struct verdict v, struct buf *out);
 /* The hub's REST envelope A: {"Message":"ErrorCode:DeviceNotFound;…","ExceptionMessage":"Tracking
- * ID:…-TimeStamp:…"} (reference iothub-service-api.md 11.1). */
+ * ID:…-TimeStamp:…"}, and for what only modules have B: {"errorCode","message","trackingId",
+ * "timestampUtc"} (reference iothub-service-api.md 11.1). */
 void error_write_hub(const struct env *env, struct verdict v, struct buf *out);
 /* The word in envelope A and in the iothub-errorcode header: "DeviceNotFound". */
 const char *error_hub_name(enum reason reason);

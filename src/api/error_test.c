@@ -54,6 +54,11 @@ static void management(void **state)
 static void hub(void **state)
 {
     (void)state;
+    assert_written(
+        error_write_hub, &ENV, VERDICT(MODULE_EXISTS),
+        "{\"errorCode\":409301,\"message\":\"A module with that ID is already registered on "
+        "the device.\",\"trackingId\":\"T-1\",\"timestampUtc\":"
+        "\"2022-08-31T22:02:50.5160000Z\"}");
     assert_written(error_write_hub, &ENV, VERDICT(DEVICE_NOT_FOUND),
                    "{\"Message\":\"ErrorCode:DeviceNotFound;Device not found.\","
                    "\"ExceptionMessage\":\"Tracking ID:T-1-TimeStamp:"

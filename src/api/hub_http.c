@@ -1,312 +1,25 @@
-/* api/hub_http.c: the hub's service API: device identities (reference iothub-service-api.md 3).
- * Identities are made by provisioning; here they are read, and enabled or disabled. */
+/* api/hub_http.c: the routes of a hub's HTTP API (reference iothub-service-api.md 3 to 8). What
+ * they do is in the files that hub_http.h names. */
 #include "api/hub_http.h"
 
 #include "api/error.h"
-#include "api/hub_twin_json.h"
-#include "core/enrollment.h"
-#include "hub/hub.h"
-#include "model/limits.h"
-#include "util/base64.h"
-#include "json/writer.h"
+#include "hub/identity.h"
 
-static const char never[] = "0001-01-01T00:00:00Z";
-
-/* An identity's etag is base64 of a decimal number (section 2). */
-static void format_etag(int64_t etag, struct buf *out)
+err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
+                       struct verdict *ret_verdict)
 {
-    uint8_t bytes[24];
-    struct buf digits = buf_over(bytes, sizeof(bytes));
+    err e = hub_identity_join(call->env->arena, call->params[0], call->params[1], ret_client_id);
 
-    buf_add_int(&digits, etag);
-    base64_encode(buf_span(&digits), out);
-}
-
-/* ---- writing ---- */
-
-static void write_text_or_null(struct json_writer *w, const char *name, struct span text)
-{
-    if (span_is_absent(text)) {
-        json_write_null(w, name);
-    } else {
-        json_write_text(w, name, text);
+    *ret_verdict = VERDICT(GRANTED);
+    if (err_is(e, ERR_MALFORMED)) {
+        *ret_verdict = (struct verdict){
+            .reason = REASON_FIELD_INVALID,
+            .detail = SPAN("An ID has 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ "
+                           "; $ '.")
+        };
+        return OK;
     }
-}
-
-/* A symmetric key's text over `bytes`; absent stays absent. */
-static struct span format_key(struct span key, uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY])
-{
-    struct buf text = buf_over(bytes, 2 * LIMIT_SYMMETRIC_KEY);
-
-    base64_encode(key, &text);
-    return span_is_absent(key) ? SPAN_NONE : buf_span(&text);
-}
-
-static void write_authentication(const struct device *d, struct json_writer *w)
-{
-    uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY];
-
-    json_write_begin_object(w, "authentication");
-    json_write_begin_object(w, "symmetricKey");
-    write_text_or_null(w, "primaryKey", format_key(d->primary_key, bytes));
-    write_text_or_null(w, "secondaryKey", format_key(d->secondary_key, bytes));
-    json_write_end_object(w);
-    json_write_begin_object(w, "x509Thumbprint");
-    write_text_or_null(w, "primaryThumbprint", d->primary_thumbprint);
-    write_text_or_null(w, "secondaryThumbprint", d->secondary_thumbprint);
-    json_write_end_object(w);
-    json_write_str(w, "type", hub_twin_json_auth_word(d->auth));
-    json_write_end_object(w);
-}
-
-static void write_scope(const struct device *d, struct json_writer *w)
-{
-    uint8_t bytes[LIMIT_DEVICE_ID + 64];
-    struct buf scope = buf_over(bytes, sizeof(bytes));
-
-    buf_printf(&scope, "ms-azure-iot-edge://%.*s-%.*s", SPAN_FMT(d->device_id),
-               SPAN_FMT(d->generation_id));
-    json_write_text(w, "deviceScope", buf_span(&scope));
-}
-
-/* Members in the order of the real hub (section 3.1). */
-static void write_device(const struct service *service, const struct device *d,
-                         struct json_writer *w)
-{
-    bool is_connected = bus_is_connected(service->bus, d->hub, d->device_id);
-    uint8_t bytes[48];
-    struct buf etag = buf_over(bytes, sizeof(bytes));
-
-    format_etag(d->etag, &etag);
-    json_write_begin_object(w, NULL);
-    json_write_text(w, "deviceId", d->device_id);
-    json_write_text(w, "generationId", d->generation_id);
-    json_write_text(w, "etag", buf_span(&etag));
-    json_write_str(w, "connectionState", is_connected ? "Connected" : "Disconnected");
-    json_write_str(w, "status", d->status == DEVICE_ENABLED ? "enabled" : "disabled");
-    write_text_or_null(w, "statusReason", d->status_reason);
-    json_write_str(w, "connectionStateUpdatedTime", never);
-    if (d->status_updated_ms == 0) {
-        json_write_str(w, "statusUpdatedTime", never);
-    } else {
-        json_write_time(w, "statusUpdatedTime", d->status_updated_ms);
-    }
-    json_write_str(w, "lastActivityTime", never);
-    json_write_int(w, "cloudToDeviceMessageCount", 0);
-    json_write_begin_object(w, "capabilities");
-    json_write_bool(w, "iotEdge", d->iot_edge != 0);
-    json_write_end_object(w);
-    write_authentication(d, w);
-    if (d->iot_edge) {
-        write_scope(d, w);
-    }
-    json_write_end_object(w);
-}
-
-static err answer_device(struct http_call *call, const struct device *d)
-{
-    struct buf out = arena_buf(call->env->arena);
-    struct json_writer w = json_writer_over(&out);
-    struct span etag;
-
-    buf_add_u8(&out, '"');
-    format_etag(d->etag, &out);
-    buf_add_u8(&out, '"');
-    TRY(arena_buf_end(call->env->arena, &out, &etag));
-    http_call_header(call, "ETag", etag);
-    out = http_call_body_room(call);
-    write_device(call->service, d, &w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
-}
-
-/* ---- reading ---- */
-
-static err on_get_device(struct http_call *call)
-{
-    struct hub hub;
-    struct device device;
-    struct verdict v;
-
-    TRY(http_call_authorize_hub(call, RIGHT_REGISTRY_READ, &hub, &v));
-    if (verdict_is_granted(v)) {
-        TRY(hub_device_get(call->env, hub.host_name, call->params[0], &device, &v));
-    }
-    return verdict_is_granted(v) ? answer_device(call, &device) : http_call_refuse(call, v);
-}
-
-/* Rows are read a few at a time: twins may be long, identities are not. */
-static err write_devices(struct http_call *call, struct span hub, size_t top, struct json_writer *w)
-{
-    struct arena *arena = call->env->arena;
-    uint8_t last[LIMIT_DEVICE_ID];
-    struct span after = SPAN_NONE;
-    size_t mark = arena->used;
-    size_t n = 1;
-
-    for (size_t done = 0; done < top && n > 0; done += n) {
-        size_t want = top - done < LIMIT_DEVICE_BATCH ? top - done : LIMIT_DEVICE_BATCH;
-        struct device *rows = NULL;
-        struct buf key = buf_over(last, sizeof(last));
-
-        arena->used = mark;
-        TRY(hub_device_list(call->env, hub, after, want, &rows, &n));
-        for (size_t i = 0; i < n; i++) {
-            write_device(call->service, &rows[i], w);
-        }
-        if (n > 0) {
-            buf_add(&key, rows[n - 1].device_id);
-            TRY(buf_ok(&key));
-            after = buf_span(&key);
-        }
-    }
-    return OK;
-}
-
-static err on_list_devices(struct http_call *call)
-{
-    struct hub hub;
-    struct verdict v;
-    struct span text;
-    int64_t top = LIMIT_PAGE;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
-
-    TRY(http_call_authorize_hub(call, RIGHT_REGISTRY_READ, &hub, &v));
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    TRY(http_call_query(call, SPAN("top"), &text));
-    if ((!span_is_empty(text) && !span_parse_int(text, &top)) || top < 1) {
-        return http_call_refuse_with(call, REASON_FIELD_INVALID, "top is not between 1 and %d.",
-                                     LIMIT_PAGE);
-    }
-    out = http_call_body_room(call);
-    json_write_begin_array(&w, NULL);
-    TRY(write_devices(call, hub.host_name, (size_t)(top < LIMIT_PAGE ? top : LIMIT_PAGE), &w));
-    json_write_end_array(&w);
-    TRY(buf_ok(&out));
-    return http_call_json(call, 200, buf_span(&out));
-}
-
-/* ---- changing ---- */
-
-static bool is_text_or_null(const json *v, struct span expected)
-{
-    return v == NULL || json_is_null(v) || span_eq_nocase(json_text(v), expected);
-}
-
-static bool keeps_key(const json *v, struct span key)
-{
-    uint8_t bytes[2 * LIMIT_SYMMETRIC_KEY];
-    struct span text = format_key(key, bytes);
-
-    return v == NULL || json_is_null(v) || span_is_empty(json_text(v)) ||
-           span_eq(json_text(v), text);
-}
-
-/* Does the body leave the credential as it is? Keys and thumbprints that are null or left out
- * do. */
-static bool keeps_authentication(const json *document, const struct device *d)
-{
-    const json *authentication = json_member(document, "authentication");
-    const json *keys = json_member(authentication, "symmetricKey");
-    const json *thumbprints = json_member(authentication, "x509Thumbprint");
-
-    return is_text_or_null(json_member(authentication, "type"),
-                           span_str(hub_twin_json_auth_word(d->auth))) &&
-           keeps_key(json_member(keys, "primaryKey"), d->primary_key) &&
-           keeps_key(json_member(keys, "secondaryKey"), d->secondary_key) &&
-           is_text_or_null(json_member(thumbprints, "primaryThumbprint"), d->primary_thumbprint) &&
-           is_text_or_null(json_member(thumbprints, "secondaryThumbprint"),
-                           d->secondary_thumbprint);
-}
-
-/* NULL, or what is wrong with the change. */
-static const char *read_change(const json *document, const struct device *d,
-                               struct hub_device_status *change)
-{
-    struct span id = d->device_id;
-    struct span status = SPAN("enabled");
-    bool edge = d->iot_edge != 0;
-
-    if (!err_is_ok(json_get_text(document, "deviceId", &id)) || !span_eq(id, d->device_id)) {
-        return "deviceId is not the ID in the path.";
-    }
-    if (!err_is_ok(json_get_text(document, "status", &status)) ||
-        (!span_eq_nocase(status, SPAN("enabled")) && !span_eq_nocase(status, SPAN("disabled")))) {
-        return "status is neither enabled nor disabled.";
-    }
-    if (!err_is_ok(json_get_text(document, "statusReason", &change->reason)) ||
-        change->reason.len > LIMIT_STATUS_REASON) {
-        return "statusReason is not a text of at most 128 characters.";
-    }
-    if (!err_is_ok(json_get_bool(json_member(document, "capabilities"), "iotEdge", &edge)) ||
-        edge != (d->iot_edge != 0) || !keeps_authentication(document, d)) {
-        return "Only status and statusReason can be changed here as yet; the credential and the "
-               "capabilities are provisioning's.";
-    }
-    change->status = span_eq_nocase(status, SPAN("enabled")) ? DEVICE_ENABLED : DEVICE_DISABLED;
-    return NULL;
-}
-
-/* If-Match as hub/ wants it: "*", or the number behind the base64. */
-static err read_match(struct http_call *call, bool *ret_is_given, struct span *ret_if_match)
-{
-    struct core_match match;
-    struct buf out;
-
-    TRY(http_call_if_match(call, &match));
-    *ret_is_given = match.is_given;
-    *ret_if_match = match.is_any ? SPAN("*") : match.etag;
-    out = arena_buf(call->env->arena);
-    if (match.is_given && !match.is_any && err_is_ok(base64_decode(match.etag, &out))) {
-        return arena_buf_end(call->env->arena, &out, ret_if_match);
-    }
-    return OK;
-}
-
-static err change_device(struct http_call *call, struct span hub, const json *document)
-{
-    struct hub_device_status change = { .reason = SPAN_NONE };
-    struct device device;
-    struct verdict v;
-    const char *wrong;
-    bool is_update;
-
-    TRY(read_match(call, &is_update, &change.if_match));
-    TRY(hub_device_get(call->env, hub, call->params[0], &device, &v));
-    if (!is_update) {
-        return verdict_is_granted(v)
-                   ? http_call_refuse(call, VERDICT(RESOURCE_EXISTS))
-                   : http_call_refuse_with(call, REASON_FIELD_INVALID,
-                                           "Making devices here is not supported yet: they come "
-                                           "by provisioning. Send If-Match to change one.");
-    }
-    if (!verdict_is_granted(v)) {
-        return http_call_refuse(call, v);
-    }
-    wrong = read_change(document, &device, &change);
-    if (wrong != NULL) {
-        return http_call_refuse_with(call, REASON_FIELD_INVALID, "%s", wrong);
-    }
-    TRY(hub_device_set_status(call->env, call->service->bus, hub, device.device_id, &change,
-                              &device, &v));
-    return verdict_is_granted(v) ? answer_device(call, &device) : http_call_refuse(call, v);
-}
-
-static err on_put_device(struct http_call *call)
-{
-    AUTO(json) json *document = NULL;
-    struct hub hub;
-    struct verdict v;
-
-    TRY(http_call_authorize_hub(call, RIGHT_REGISTRY_WRITE, &hub, &v));
-    if (verdict_is_granted(v)) {
-        TRY(http_call_body_object(call, false, &document, &v));
-    }
-    return verdict_is_granted(v) ? change_device(call, hub.host_name, document)
-                                 : http_call_refuse(call, v);
+    return e;
 }
 
 #define HUB(method_, path_, handle_, needs_api_version_)                                           \
@@ -317,12 +30,15 @@ static err on_put_device(struct http_call *call)
     }
 
 const struct http_route HTTP_HUB_ROUTES[] = {
-    HUB("GET", "/devices", on_list_devices, true),
-    HUB("GET", "/devices/{id}", on_get_device, true),
-    HUB("PUT", "/devices/{id}", on_put_device, true),
+    HUB("GET", "/devices", hub_device_http_list, true),
+    HUB("GET", "/devices/{id}", hub_device_http_get, true),
+    HUB("PUT", "/devices/{id}", hub_device_http_put, true),
     HUB("GET", "/twins/{id}", hub_twin_http_get, true),
     HUB("PATCH", "/twins/{id}", hub_twin_http_patch, true),
     HUB("PUT", "/twins/{id}", hub_twin_http_put, true),
+    HUB("GET", "/twins/{id}/modules/{module}", hub_twin_http_get, true),
+    HUB("PATCH", "/twins/{id}/modules/{module}", hub_twin_http_patch, true),
+    HUB("PUT", "/twins/{id}/modules/{module}", hub_twin_http_put, true),
     HUB("GET", "/messages/events", hub_events_open, false),
     { 0 },
 };

@@ -4,10 +4,19 @@
 
 #include "api/http.h"
 
+/* The client ID of the path: {id}, or {id}/{module}. FIELD_INVALID: one of them is no ID. */
+err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
+                       struct verdict *ret_verdict);
+
+/* /devices: hub_device_http.c. */
+err hub_device_http_list(struct http_call *call);
+err hub_device_http_get(struct http_call *call);
+err hub_device_http_put(struct http_call *call);
+
 /* GET /messages/events: hub_events.c. */
 err hub_events_open(struct http_call *call);
 
-/* GET, PATCH and PUT /twins/{id}: hub_twin_http.c. */
+/* GET, PATCH and PUT /twins/{id}[/modules/{module}]: hub_twin_http.c. */
 err hub_twin_http_get(struct http_call *call);
 err hub_twin_http_patch(struct http_call *call);
 err hub_twin_http_put(struct http_call *call);

@@ -11,6 +11,7 @@ static err answer_twin(struct http_call *call, const struct device *d)
 {
     struct buf out = arena_buf(call->env->arena);
     struct json_writer w = json_writer_over(&out);
+    struct hub_standing standing;
     struct span etag;
 
     buf_add_u8(&out, '"');
@@ -18,8 +19,9 @@ static err answer_twin(struct http_call *call, const struct device *d)
     buf_add_u8(&out, '"');
     TRY(arena_buf_end(call->env->arena, &out, &etag));
     http_call_header(call, "ETag", etag);
+    TRY(hub_identity_standing_now(call->env, call->service->bus, d, &standing));
     out = http_call_body_room(call);
-    hub_twin_json_write(call->service->bus, d, &w);
+    hub_twin_json_write(d, &standing, &w);
     TRY(buf_ok(&out));
     return http_call_json(call, 200, buf_span(&out));
 }
@@ -28,11 +30,15 @@ err hub_twin_http_get(struct http_call *call)
 {
     struct hub hub;
     struct device device;
+    struct span client_id;
     struct verdict v;
 
     TRY(http_call_authorize_hub(call, RIGHT_SERVICE_CONNECT, &hub, &v));
     if (verdict_is_granted(v)) {
-        TRY(hub_twin_get(call->env, hub.host_name, call->params[0], &device, &v));
+        TRY(hub_http_client_id(call, &client_id, &v));
+    }
+    if (verdict_is_granted(v)) {
+        TRY(hub_twin_get(call->env, hub.host_name, client_id, &device, &v));
     }
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
 }
@@ -79,9 +85,13 @@ static err change_twin(struct http_call *call, bool is_replace)
     struct hub_twin_change change = { .is_replace = is_replace };
     struct hub hub;
     struct device device;
+    struct span client_id;
     struct verdict v;
 
     TRY(http_call_authorize_hub(call, RIGHT_SERVICE_CONNECT, &hub, &v));
+    if (verdict_is_granted(v)) {
+        TRY(hub_http_client_id(call, &client_id, &v));
+    }
     if (verdict_is_granted(v)) {
         TRY(http_call_body_object(call, false, &document, &v));
     }
@@ -92,7 +102,7 @@ static err change_twin(struct http_call *call, bool is_replace)
         read_sections(document, &change, &v);
     }
     if (verdict_is_granted(v)) {
-        TRY(hub_twin_change(call->env, call->service->bus, hub.host_name, call->params[0], &change,
+        TRY(hub_twin_change(call->env, call->service->bus, hub.host_name, client_id, &change,
                             &device, &v));
     }
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);

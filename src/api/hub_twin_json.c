@@ -2,12 +2,11 @@
  * metadata are added on the way out. */
 #include "api/hub_twin_json.h"
 
+#include "api/hub_identity_json.h"
 #include "util/base64.h"
 #include "util/cursor.h"
 
 enum { ETAG_BYTES = 8 };
-
-static const char never[] = "0001-01-01T00:00:00Z";
 
 /* Stored JSON text of an object without its closing brace; the writer is inside the object then. */
 static void begin_stored(struct json_writer *w, const char *name, struct span object)
@@ -56,18 +55,6 @@ static void write_section(struct json_writer *w, const char *name, struct span v
     json_write_end_object(w);
 }
 
-const char *hub_twin_json_auth_word(enum device_auth auth)
-{
-    switch (auth) {
-    case DEVICE_AUTH_SELF_SIGNED:
-        return "selfSigned";
-    case DEVICE_AUTH_CERTIFICATE_AUTHORITY:
-        return "certificateAuthority";
-    default:
-        return "sas";
-    }
-}
-
 void hub_twin_json_etag(int64_t etag, struct buf *out)
 {
     uint8_t bytes[ETAG_BYTES];
@@ -94,53 +81,41 @@ bool hub_twin_json_parse_etag(struct span text, int64_t *ret_etag)
     return *ret_etag >= 0;
 }
 
-static void write_text_or_null(struct json_writer *w, const char *name, struct span text)
+static void write_identity(const struct device *d, const struct hub_standing *s,
+                           struct json_writer *w)
 {
-    if (span_is_absent(text)) {
-        json_write_null(w, name);
-    } else {
-        json_write_text(w, name, text);
-    }
-}
-
-static void write_identity(struct bus *bus, const struct device *d, struct json_writer *w)
-{
-    bool is_connected = bus_is_connected(bus, d->hub, d->device_id);
-
     json_write_str(w, "status", d->status == DEVICE_ENABLED ? "enabled" : "disabled");
     json_write_text_if(w, "statusReason", d->status_reason);
-    if (d->status_updated_ms == 0) {
-        json_write_str(w, "statusUpdateTime", never);
-    } else {
-        json_write_time(w, "statusUpdateTime", d->status_updated_ms);
-    }
-    json_write_str(w, "connectionState", is_connected ? "Connected" : "Disconnected");
-    json_write_str(w, "lastActivityTime", never);
-    json_write_int(w, "cloudToDeviceMessageCount", 0);
-    json_write_str(w, "authenticationType", hub_twin_json_auth_word(d->auth));
-    json_write_begin_object(w, "x509Thumbprint");
-    write_text_or_null(w, "primaryThumbprint", d->primary_thumbprint);
-    write_text_or_null(w, "secondaryThumbprint", d->secondary_thumbprint);
-    json_write_end_object(w);
-    json_write_str(w, "modelId", "");
+    hub_identity_json_write_time(w, "statusUpdateTime", d->status_updated_ms);
+    json_write_str(w, "connectionState", s->is_connected ? "Connected" : "Disconnected");
+    hub_identity_json_write_time(w, "lastActivityTime", s->last_activity_ms);
+    json_write_int(w, "cloudToDeviceMessageCount", s->c2d_messages);
+    json_write_str(w, "authenticationType", hub_identity_json_auth_word(d->auth));
+    hub_identity_json_write_thumbprints(d, w);
+    json_write_text(w, "modelId", span_is_absent(d->model_id) ? SPAN("") : d->model_id);
+}
+
+static void write_etags(const struct device *d, struct json_writer *w)
+{
+    uint8_t twin_room[32], identity_room[48];
+    struct buf twin_etag = buf_over(twin_room, sizeof(twin_room));
+    struct buf identity_etag = buf_over(identity_room, sizeof(identity_room));
+
+    hub_twin_json_etag(d->twin_etag, &twin_etag);
+    hub_identity_json_etag(d->etag, &identity_etag);
+    json_write_text(w, "etag", buf_span(&twin_etag));
+    json_write_text(w, "deviceEtag", buf_span(&identity_etag));
 }
 
 /* Members in the order of the real hub. */
-void hub_twin_json_write(struct bus *bus, const struct device *d, struct json_writer *w)
+void hub_twin_json_write(const struct device *d, const struct hub_standing *s,
+                         struct json_writer *w)
 {
-    uint8_t twin_room[32], identity_room[48], digits_room[24];
-    struct buf twin_etag = buf_over(twin_room, sizeof(twin_room));
-    struct buf identity_etag = buf_over(identity_room, sizeof(identity_room));
-    struct buf digits = buf_over(digits_room, sizeof(digits_room));
-
-    hub_twin_json_etag(d->twin_etag, &twin_etag);
-    buf_add_int(&digits, d->etag);
-    base64_encode(buf_span(&digits), &identity_etag);
     json_write_begin_object(w, NULL);
-    json_write_text(w, "deviceId", d->device_id);
-    json_write_text(w, "etag", buf_span(&twin_etag));
-    json_write_text(w, "deviceEtag", buf_span(&identity_etag));
-    write_identity(bus, d, w);
+    json_write_text(w, "deviceId", hub_identity_device(d->device_id));
+    json_write_text_if(w, "moduleId", hub_identity_module(d->device_id));
+    write_etags(d, w);
+    write_identity(d, s, w);
     json_write_int(w, "version", d->version);
     if (d->tags.len > 2) {
         json_write_raw_if(w, "tags", d->tags);
@@ -152,5 +127,6 @@ void hub_twin_json_write(struct bus *bus, const struct device *d, struct json_wr
     json_write_begin_object(w, "capabilities");
     json_write_bool(w, "iotEdge", d->iot_edge != 0);
     json_write_end_object(w);
+    hub_identity_json_write_scopes(d, w);
     json_write_end_object(w);
 }

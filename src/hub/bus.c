@@ -9,7 +9,11 @@
 
 #include "model/limits.h"
 
-enum { N_BUCKETS = 1 << 16, N_ORDERS = 64 };
+enum {
+    N_BUCKETS = 1 << 16,
+    N_ORDERS = 64,
+    RINGS_AT_ONCE = 256, /* counted before others have the lock again */
+};
 
 struct bus {
     pthread_mutex_t lock;
@@ -84,10 +88,11 @@ static void unlock(struct bus *b)
     unlock_one(&b->lock);
 }
 
-/* FNV-1a, finished so that the low bits depend on all. */
+/* FNV-1a, finished so that the low bits depend on all. A device and its modules share a ring. */
 static struct bus_member **ring_of(struct bus *b, struct span hub, struct span client_id)
 {
     uint64_t h = 0xcbf29ce484222325U ^ b->seed;
+    struct span device = span_first(client_id, span_find(client_id, '/'));
 
     if (span_is_absent(client_id)) {
         return &b->listeners;
@@ -96,8 +101,8 @@ static struct bus_member **ring_of(struct bus *b, struct span hub, struct span c
         h = (h ^ hub.data[i]) * 0x100000001b3U;
     }
     h = (h ^ 0xff) * 0x100000001b3U;
-    for (size_t i = 0; i < client_id.len; i++) {
-        h = (h ^ client_id.data[i]) * 0x100000001b3U;
+    for (size_t i = 0; i < device.len; i++) {
+        h = (h ^ device.data[i]) * 0x100000001b3U;
     }
     h ^= h >> 32;
     return &b->buckets[(h ^ h >> 16) % N_BUCKETS];
@@ -106,6 +111,13 @@ static struct bus_member **ring_of(struct bus *b, struct span hub, struct span c
 static bool is_of(const struct bus_member *m, struct span hub, struct span client_id)
 {
     return span_eq(m->client_id, client_id) && span_eq(m->hub, hub);
+}
+
+/* Of that very client ID, or of a module of that device. */
+static bool is_of_or_below(const struct bus_member *m, struct span hub, struct span client_id)
+{
+    return span_eq(m->hub, hub) && span_starts_with(m->client_id, client_id) &&
+           (m->client_id.len == client_id.len || m->client_id.data[client_id.len] == '/');
 }
 
 /* The next of the ring, or NULL behind the last. */
@@ -294,7 +306,7 @@ void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
     lock(b);
     head = *ring_of(b, hub, client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (is_of(x, hub, client_id)) {
+        if (is_of_or_below(x, hub, client_id)) {
             x->tell(x, BUS_CUT_OFF);
         }
     }
@@ -318,6 +330,33 @@ bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
     is_connected = session_of(b, hub, client_id) != NULL;
     unlock(b);
     return is_connected;
+}
+
+static size_t count_ring(struct bus_member *head, struct span hub)
+{
+    size_t n = 0;
+
+    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
+        if (x->is_session_ && span_eq(x->hub, hub) &&
+            span_find(x->client_id, '/') == x->client_id.len) {
+            n++;
+        }
+    }
+    return n;
+}
+
+size_t bus_count_devices(struct bus *b, struct span hub)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_BUCKETS;) {
+        lock(b);
+        for (size_t end = i + RINGS_AT_ONCE; i < end; i++) {
+            n += count_ring(b->buckets[i], hub);
+        }
+        unlock(b);
+    }
+    return n;
 }
 
 size_t bus_sessions(struct bus *b)

@@ -49,6 +49,7 @@ void bus_claim(struct bus *b, struct bus_member *m);
 /* No `tell` runs or will run after this returns. Harmless when not joined. */
 void bus_leave(struct bus *b, struct bus_member *m);
 
+/* Of a device its modules', too. */
 void bus_cut_off(struct bus *b, struct span hub, struct span client_id);
 void bus_events(struct bus *b);
 /* Puts a copy of the letter into the box of the device's session, which is told BUS_LETTERS. False:
@@ -67,5 +68,7 @@ void bus_order_end(struct bus *b, struct span hub, struct span client_id);
 /* Has the device a session? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id);
 size_t bus_sessions(struct bus *b);
+/* The hub's devices, not modules, that have one. Not quick: looks at all sessions. */
+size_t bus_count_devices(struct bus *b, struct span hub);
 
 #endif

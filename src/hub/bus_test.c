@@ -105,6 +105,46 @@ static void cutting_off_reaches_all_of_the_device(void **state)
     assert_int_equal(take(&session), BUS_CUT_OFF);
 }
 
+static void cutting_off_a_device_reaches_its_modules(void **state)
+{
+    struct listener device = { 0 }, module = { 0 }, longer = { 0 }, elsewhere = { 0 };
+
+    (void)state;
+    join(&device, "hub", "dev");
+    join(&module, "hub", "dev/m1");
+    join(&longer, "hub", "dev1/m1");
+    join(&elsewhere, "hub2", "dev/m1");
+    bus_cut_off(bus, SPAN("hub"), SPAN("dev"));
+    assert_int_equal(take(&device), BUS_CUT_OFF);
+    assert_int_equal(take(&module), BUS_CUT_OFF);
+    assert_int_equal(take(&longer), 0);
+    assert_int_equal(take(&elsewhere), 0);
+    bus_cut_off(bus, SPAN("hub"), SPAN("dev/m1"));
+    assert_int_equal(take(&device), 0);
+    assert_int_equal(take(&module), BUS_CUT_OFF);
+}
+
+static void devices_are_counted(void **state)
+{
+    struct listener a = { 0 }, b = { 0 }, module = { 0 }, elsewhere = { 0 }, waits = { 0 };
+
+    (void)state;
+    assert_int_equal(bus_count_devices(bus, SPAN("hub")), 0);
+    join(&a, "hub", "a");
+    join(&b, "hub", "b");
+    join(&module, "hub", "a/m1");
+    join(&elsewhere, "hub2", "a");
+    join(&waits, "hub", "c");
+    bus_claim(bus, &a.member);
+    bus_claim(bus, &b.member);
+    bus_claim(bus, &module.member);
+    bus_claim(bus, &elsewhere.member);
+    assert_int_equal(bus_count_devices(bus, SPAN("hub")), 2);
+    assert_int_equal(bus_count_devices(bus, SPAN("hub2")), 1);
+    bus_leave(bus, &b.member);
+    assert_int_equal(bus_count_devices(bus, SPAN("hub")), 1);
+}
+
 static void events_reach_those_without_a_device(void **state)
 {
     struct listener a = { 0 }, b = { 0 }, device = { 0 };
@@ -265,6 +305,8 @@ int main(void)
         CASE(letters_reach_the_session_in_order),
         CASE(a_box_is_bounded),
         CASE(cutting_off_reaches_all_of_the_device),
+        CASE(cutting_off_a_device_reaches_its_modules),
+        CASE(devices_are_counted),
         CASE(events_reach_those_without_a_device),
         CASE(one_that_never_joined_may_leave),
         CASE(many_members),

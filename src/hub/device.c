@@ -136,8 +136,12 @@ static err read_one(struct store_tx *tx, void *arg)
 {
     struct device_work *w = arg;
 
-    return hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
-                             &w->is_found);
+    TRY(hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
+                          &w->is_found));
+    w->verdict = VERDICT(GRANTED);
+    return w->is_found ? OK
+                       : hub_identity_missing(tx, w->device.hub, w->device.device_id, w->env->arena,
+                                              &w->verdict);
 }
 
 err hub_device_get(const struct env *env, struct span hub, struct span device_id,
@@ -149,7 +153,7 @@ err hub_device_get(const struct env *env, struct span hub, struct span device_id
     if (w.is_found) {
         *ret_device = w.device;
     }
-    *ret_verdict = w.is_found ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
+    *ret_verdict = w.verdict;
     return OK;
 }
 
@@ -194,7 +198,6 @@ static err set_status(struct store_tx *tx, void *arg)
 
     TRY(read_one(tx, w));
     if (!w->is_found) {
-        w->verdict = VERDICT(DEVICE_NOT_FOUND);
         return OK;
     }
     if (!is_current(w->change->if_match, d->etag)) {

@@ -47,8 +47,8 @@ err hub_remove(const struct env *env, struct bus *bus, const struct hub_removal 
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
                      bool *ret_rekeyed);
 
-/* DEVICE_NOT_FOUND. */
-err hub_device_get(const struct env *env, struct span hub, struct span device_id,
+/* Of a device or a module. DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
+err hub_device_get(const struct env *env, struct span hub, struct span client_id,
                    struct device *ret_device, struct verdict *ret_verdict);
 err hub_device_list(const struct env *env, struct span hub, struct span after, size_t limit,
                     struct device **ret_rows, size_t *ret_n);

@@ -1,4 +1,4 @@
-/* hub/identity.c: which table a client ID's row is in. */
+/* hub/identity.c: which table a client ID's row is in, and what other tables tell of it. */
 #include "hub/identity.h"
 
 bool hub_identity_is_module(struct span client_id)
@@ -51,4 +51,62 @@ err hub_identity_find(struct store_tx *tx, struct span hub, struct span client_i
 err hub_identity_put(struct store_tx *tx, const struct device *d)
 {
     return store_put(tx, hub_identity_kind(d->device_id), d);
+}
+
+err hub_identity_missing(struct store_tx *tx, struct span hub, struct span client_id,
+                         struct arena *arena, struct verdict *ret_verdict)
+{
+    struct device d = { .hub = hub, .device_id = hub_identity_device(client_id) };
+    size_t mark = arena->used;
+    bool is_there = false;
+
+    if (hub_identity_is_module(client_id)) {
+        TRY(store_find(tx, &KIND_DEVICE, &d, arena, &d, &is_there));
+    }
+    arena->used = mark;
+    *ret_verdict = is_there ? VERDICT(MODULE_NOT_FOUND) : VERDICT(DEVICE_NOT_FOUND);
+    return OK;
+}
+
+err hub_identity_standing(struct store_tx *tx, struct bus *bus, const struct device *d,
+                          struct arena *arena, struct hub_standing *ret_standing)
+{
+    const struct c2d_message prefix = { .hub = d->hub, .client_id = d->device_id };
+    const struct store_scan queue = { .prefix = &prefix, .n_prefix = 2 };
+    struct presence presence = { .hub = d->hub, .client_id = d->device_id };
+    struct hub_standing standing = { .is_connected = bus_is_connected(bus, d->hub, d->device_id) };
+    bool is_there;
+
+    TRY(store_find(tx, &KIND_PRESENCE, &presence, arena, &presence, &is_there));
+    if (is_there && span_eq(presence.generation_id, d->generation_id)) {
+        standing.state_updated_ms = presence.state_updated_ms;
+        standing.last_activity_ms = presence.last_activity_ms;
+    }
+    TRY(store_count(tx, &KIND_C2D_MESSAGE, &queue, &standing.c2d_messages));
+    *ret_standing = standing;
+    return OK;
+}
+
+struct standing_work {
+    const struct env *env;
+    struct bus *bus;
+    const struct device *device;
+    struct hub_standing standing;
+};
+
+static err read_standing(struct store_tx *tx, void *arg)
+{
+    struct standing_work *w = arg;
+
+    return hub_identity_standing(tx, w->bus, w->device, w->env->arena, &w->standing);
+}
+
+err hub_identity_standing_now(const struct env *env, struct bus *bus, const struct device *d,
+                              struct hub_standing *ret_standing)
+{
+    struct standing_work w = { .env = env, .bus = bus, .device = d };
+
+    TRY(store_read(env->store, read_standing, &w));
+    *ret_standing = w.standing;
+    return OK;
 }

@@ -5,7 +5,9 @@
 #ifndef HUB_IDENTITY_H
 #define HUB_IDENTITY_H
 
+#include "hub/bus.h"
 #include "model/env.h"
+#include "model/reason.h"
 #include "store/store.h"
 
 const struct kind *hub_identity_kind(struct span client_id);
@@ -22,5 +24,21 @@ err hub_identity_join(struct arena *arena, struct span device_id, struct span mo
 err hub_identity_find(struct store_tx *tx, struct span hub, struct span client_id,
                       struct arena *arena, struct device *ret_device, bool *ret_found);
 err hub_identity_put(struct store_tx *tx, const struct device *d);
+/* Which of the two is not there: MODULE_NOT_FOUND when the client ID is a module's and its device
+ * is. */
+err hub_identity_missing(struct store_tx *tx, struct span hub, struct span client_id,
+                         struct arena *arena, struct verdict *ret_verdict);
+
+/* What is known of an identity besides its row. */
+struct hub_standing {
+    bool is_connected;
+    int64_t state_updated_ms, last_activity_ms; /* 0: never */
+    int64_t c2d_messages;                       /* in its queue */
+};
+err hub_identity_standing(struct store_tx *tx, struct bus *bus, const struct device *d,
+                          struct arena *arena, struct hub_standing *ret_standing);
+/* The same in a transaction of its own. */
+err hub_identity_standing_now(const struct env *env, struct bus *bus, const struct device *d,
+                              struct hub_standing *ret_standing);
 
 #endif

@@ -91,8 +91,10 @@ static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found
     w->env->arena->used = w->arena_mark;
     TRY(hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
                           ret_found));
-    w->verdict = *ret_found ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
-    return *ret_found ? complete(w->env->arena, &w->device) : OK;
+    w->verdict = VERDICT(GRANTED);
+    return *ret_found ? complete(w->env->arena, &w->device)
+                      : hub_identity_missing(tx, w->device.hub, w->device.device_id, w->env->arena,
+                                             &w->verdict);
 }
 
 static err put_device(struct twin_work *w, struct store_tx *tx)

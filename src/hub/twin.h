@@ -15,7 +15,7 @@ struct hub_twin_report {
     int64_t if_version; /* only if this is still their version; negative: whatever it is */
 };
 /* *ret_version: theirs afterwards. BODY_MALFORMED, FIELD_INVALID (a limit; detail names the
- * member), ETAG_MISMATCH, DEVICE_NOT_FOUND. */
+ * member), ETAG_MISMATCH, DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
 err hub_twin_report(const struct env *env, struct span hub, struct span client_id,
                     const struct hub_twin_report *report, int64_t *ret_version,
                     struct verdict *ret_verdict);
@@ -28,7 +28,7 @@ struct hub_twin_change {
     int64_t if_etag; /* twin_etag; negative: whatever it is */
 };
 /* The connected device or module is told of a change of its desired properties, in the order of
- * their versions. FIELD_INVALID, ETAG_MISMATCH, DEVICE_NOT_FOUND. */
+ * their versions. FIELD_INVALID, ETAG_MISMATCH, DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
 err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, struct span client_id,
                     const struct hub_twin_change *change, struct device *ret_device,
                     struct verdict *ret_verdict);
