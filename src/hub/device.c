@@ -4,6 +4,7 @@
 #include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
+#include "hub/tags.h"
 #include "hub/twin.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -73,6 +74,7 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
     }
     TRY(make_generation_id(env, &d.generation_id));
     TRY(read_initial_twin(env, p->initial_twin, &d));
+    TRY(hub_tags_update(tx, env->arena, d.hub, d.device_id, SPAN_NONE, d.tags));
     return store_insert(tx, &KIND_DEVICE, &d);
 }
 
@@ -95,9 +97,13 @@ static bool refresh_credential(const struct placement *p, struct device *d)
 
 /* Back to the enrollment's initial state: nothing that was desired or reported before remains. A
  * session is not told: the device that registers connects anew, and asks for its twin. */
-static err reset_twin(const struct env *env, const struct placement *p, struct device *d)
+static err reset_twin(const struct env *env, struct store_tx *tx, const struct placement *p,
+                      struct device *d)
 {
+    struct span old_tags = d->tags;
+
     TRY(read_initial_twin(env, p->initial_twin, d));
+    TRY(hub_tags_update(tx, env->arena, d->hub, d->device_id, old_tags, d->tags));
     d->iot_edge = p->iot_edge;
     d->version++;
     d->twin_etag++;
@@ -122,7 +128,7 @@ err hub_device_place(const struct env *env, struct store_tx *tx, const struct pl
     }
     *ret_rekeyed = refresh_credential(p, &d);
     if (p->reset_twin) {
-        TRY(reset_twin(env, p, &d));
+        TRY(reset_twin(env, tx, p, &d));
     } else if (!*ret_rekeyed) {
         return OK;
     }

@@ -165,6 +165,21 @@ static err sweep_decisions(struct removing *w, struct store_tx *tx)
     return OK;
 }
 
+static err sweep_tags(struct removing *w, struct store_tx *tx)
+{
+    const struct tag prefix = { .hub = w->hub.host_name };
+    const struct tag_backlog backlog = { .hub = w->hub.host_name };
+    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
+    size_t n;
+
+    TRY(store_sweep(tx, &KIND_TAG, &scan, w->batch - w->taken, w->env->arena, &n));
+    w->taken += n;
+    scan.prefix = &backlog;
+    TRY(store_sweep(tx, &KIND_TAG_BACKLOG, &scan, w->batch - w->taken, w->env->arena, &n));
+    w->taken += n;
+    return OK;
+}
+
 static err drop_policies(struct removing *w, struct store_tx *tx)
 {
     const struct policy prefix = { .owner_type = POLICY_OF_HUB, .owner = w->hub.host_name };
@@ -188,6 +203,7 @@ static err sweep(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(sweep_devices(w, tx));
+    TRY(sweep_tags(w, tx));
     TRY(sweep_decisions(w, tx));
     w->is_done = w->taken < w->batch;
     if (!w->is_done) {

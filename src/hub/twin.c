@@ -4,6 +4,7 @@
 
 #include "hub/hub.h"
 #include "hub/identity.h"
+#include "hub/tags.h"
 #include "hub/twin_merge.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -222,6 +223,7 @@ static err change_desired(struct twin_work *w)
 static err apply(struct store_tx *tx, void *arg)
 {
     struct twin_work *w = arg;
+    struct span old_tags;
     bool is_found;
 
     TRY(read_device(w, tx, &is_found));
@@ -235,6 +237,7 @@ static err apply(struct store_tx *tx, void *arg)
     if (w->change->tags == NULL && w->change->desired == NULL && !w->change->is_replace) {
         return OK;
     }
+    old_tags = w->device.tags;
     TRY(change_tags(w));
     if (verdict_is_granted(w->verdict)) {
         TRY(change_desired(w));
@@ -243,6 +246,8 @@ static err apply(struct store_tx *tx, void *arg)
         return OK;
     }
     w->device.twin_etag++;
+    TRY(hub_tags_update(tx, w->env->arena, w->device.hub, w->device.device_id, old_tags,
+                        w->device.tags));
     return put_device(w, tx);
 }
 

@@ -73,7 +73,10 @@ enum {
     LIMIT_TWIN_NAME = 1024,
     LIMIT_TWIN_STRING = 4096,
     LIMIT_TWIN_DEPTH = 10,
-    LIMIT_TWIN_TEXT = 64 * 1024,      /* a section as JSON text, which is what is kept … */
+    LIMIT_TAG_PATH = 256,        /* bytes of a tag that the index holds: its names … */
+    LIMIT_TAG_VALUE = 256,       /* … and its value */
+    LIMIT_TAG_BATCH = 64,        /* devices from before the index, entered in one transaction */
+    LIMIT_TWIN_TEXT = 64 * 1024, /* a section as JSON text, which is what is kept … */
     LIMIT_TWIN_METADATA = 192 * 1024, /* … and when each of its nodes was changed: many tiny ones */
 };
 

@@ -251,10 +251,21 @@ const struct kind KIND_MODULE = {
 };
 
 static const struct field tag_fields[] = {
-    TEXT(tag, hub), TEXT(tag, path), TEXT(tag, value), TEXT(tag, client_id),
+    TEXT(tag, hub),
+    TEXT(tag, path),
+    TEXT(tag, value),
+    TEXT(tag, client_id),
 };
 const struct kind KIND_TAG = {
     KIND(tag, tag, 4),
+};
+
+static const struct field tag_backlog_fields[] = {
+    TEXT(tag_backlog, hub),
+    TEXT(tag_backlog, client_id),
+};
+const struct kind KIND_TAG_BACKLOG = {
+    KIND(tag_backlog, tag_backlog, 2),
 };
 
 static const struct field presence_fields[] = {
@@ -297,17 +308,10 @@ const struct kind KIND_C2D_MESSAGE = {
 };
 
 static const struct field feedback_fields[] = {
-    TEXT(feedback, hub),
-    INT(feedback, sequence),
-    TEXT(feedback, client_id),
-    TEXT(feedback, generation_id),
-    TEXT(feedback, message_id),
-    ENUM(feedback, status),
-    INT(feedback, enqueued_ms),
-    INT(feedback, expires_ms),
-    INT(feedback, delivery_count),
-    TEXT(feedback, lock_token),
-    INT(feedback, locked_until_ms),
+    TEXT(feedback, hub),           INT(feedback, sequence),        TEXT(feedback, client_id),
+    TEXT(feedback, generation_id), TEXT(feedback, message_id),     ENUM(feedback, status),
+    INT(feedback, enqueued_ms),    INT(feedback, expires_ms),      INT(feedback, delivery_count),
+    TEXT(feedback, lock_token),    INT(feedback, locked_until_ms),
 };
 static const struct kind_index feedback_indexes[] = {
     { "feedback_by_expiry", { 7 }, 1 }, /* expires_ms */
@@ -364,7 +368,7 @@ const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_INSTANCE,   &KIND_POLICY,    &KIND_HUB,          &KIND_LINKED_HUB,   &KIND_CERTIFICATE,
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
     &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,      &KIND_MODULE,
-    &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,
+    &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,     &KIND_TAG_BACKLOG,
 };
 
 /* ---- names ---- */

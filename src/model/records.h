@@ -290,6 +290,13 @@ struct tag {
 };
 extern const struct kind KIND_TAG;
 
+/* Who has tags from before there was KIND_TAG, and no rows of it yet (hub/tags.h). */
+struct tag_backlog {
+    struct span hub;       /* key */
+    struct span client_id; /* key */
+};
+extern const struct kind KIND_TAG_BACKLOG;
+
 /* When a device or module was last heard of. Written a little later than it happens
  * (hub/presence.h); who is connected now the bus knows. */
 struct presence {
