@@ -83,12 +83,16 @@ static err handle_lookup(struct http_call *call)
     return handle(call, OPERATION_LOOKUP);
 }
 
+#define DPS(method_, path_, handle_, operation_)                                                   \
+    {                                                                                              \
+        .method = method_, .path = path_, .handle = handle_, .surface = "dps-http",                \
+        .operation = operation_, .needs_api_version = true, .refuse = error_write_provisioning     \
+    }
+
 const struct http_route HTTP_DPS_ROUTES[] = {
-    { "PUT", "/{scope}/registrations/{id}/register", handle_register, "dps-http", "register", true,
-      error_write_provisioning },
-    { "GET", "/{scope}/registrations/{id}/operations/{operation}", handle_operation_status,
-      "dps-http", "get-operation-status", true, error_write_provisioning },
-    { "POST", "/{scope}/registrations/{id}", handle_lookup, "dps-http", "get-registration", true,
-      error_write_provisioning },
+    DPS("PUT", "/{scope}/registrations/{id}/register", handle_register, "register"),
+    DPS("GET", "/{scope}/registrations/{id}/operations/{operation}", handle_operation_status,
+        "get-operation-status"),
+    DPS("POST", "/{scope}/registrations/{id}", handle_lookup, "get-registration"),
     { 0 },
 };

@@ -125,7 +125,7 @@ static err answer(struct work *w)
         }
         call->api_version = SPAN_NONE;
     }
-    if (!span_is_empty(call->request->body) &&
+    if (!call->route->takes_any_body && !span_is_empty(call->request->body) &&
         !is_json_or_unsaid(http_call_header_in(call, SPAN("Content-Type")))) {
         return http_call_refuse(call, VERDICT(MEDIA_TYPE_UNSUPPORTED));
     }

@@ -57,6 +57,7 @@ struct http_route {
     const char *surface; /* for the log and metrics */
     const char *operation;
     bool needs_api_version;
+    bool takes_any_body; /* not JSON alone */
     void (*refuse)(const struct env *env, struct verdict v,
                    struct buf *out); /* error body of this surface */
 };
@@ -104,6 +105,13 @@ err http_call_authorize_instance(struct http_call *call, int64_t right,
                                  struct instance *ret_instance, struct verdict *ret_verdict);
 err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *ret_hub,
                             struct verdict *ret_verdict);
+/* Who calls a device's route: the device or module (module_id absent: the device), by a token of
+ * its keys or of a policy with DeviceConnect in the Authorization header, or by the certificate of
+ * its TLS connection; the hub is the Host header's. Verdicts are hub_login's, a refusal leaves its
+ * decision record. Sets note.scope and note.id. */
+struct hub_session;
+err http_call_authorize_device(struct http_call *call, struct span device_id, struct span module_id,
+                               struct hub_session *ret_session, struct verdict *ret_verdict);
 /* The same for a policy of the server with ServerConfig, whatever the Host header names. */
 err http_call_authorize_server(struct http_call *call, struct verdict *ret_verdict);
 

@@ -1,9 +1,11 @@
-/* api/http_auth.c: who may use the operator's and the back end's routes: a shared access signature
- * by a policy of the instance or hub that the request's host names, or of the server. */
+/* api/http_auth.c: who may use a route: the operator's and the back end's a shared access signature
+ * by a policy of the instance or hub that the request's host names, or of the server; a device's
+ * routes that device, as hub/login.c judges it. */
 #include "api/http.h"
 #include "attest/sas.h"
 #include "core/instance.h"
 #include "hub/hub.h"
+#include "hub/identity.h"
 #include "util/percent.h"
 
 /* The host that the request is for, folded, without port; empty when it has none. */
@@ -159,4 +161,33 @@ err http_call_authorize_server(struct http_call *call, struct verdict *ret_verdi
 
     TRY(host_of(call, &door.host));
     return authorize(call, &door, ret_verdict);
+}
+
+err http_call_authorize_device(struct http_call *call, struct span device_id, struct span module_id,
+                               struct hub_session *ret_session, struct verdict *ret_verdict)
+{
+    const struct peer *peer = call->peer;
+    struct hub_login login = {
+        .chain = peer->chain,
+        .n_chain = peer->n_chain,
+        .is_chain_unreadable = peer->has_unreadable_chain,
+        .token = http_call_header_in(call, SPAN("Authorization")),
+        .transport = TRANSPORT_HTTP,
+        .peer = span_str(peer->address),
+    };
+    err e = hub_identity_join(call->env->arena, device_id, module_id, &login.device_id);
+
+    if (err_is(e, ERR_MALFORMED)) {
+        *ret_verdict = VERDICT(FIELD_INVALID);
+        ret_verdict->detail = SPAN("The path names no device or module: that is no ID.");
+        return OK;
+    }
+    TRY(e);
+    TRY(host_of(call, &login.hub_host));
+    login.client_id = login.device_id;
+    call->note->scope = login.hub_host;
+    call->note->id = login.device_id;
+    TRY(hub_login(call->env, &login, ret_session, ret_verdict));
+    call->token_until_ms = verdict_is_granted(*ret_verdict) ? ret_session->until_ms : 0;
+    return OK;
 }

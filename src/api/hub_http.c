@@ -29,6 +29,14 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
         .refuse = error_write_hub                                                                  \
     }
 
+/* Of the device itself. */
+#define DEVICE(method_, path_, handle_)                                                            \
+    {                                                                                              \
+        .method = method_, .path = path_, .handle = handle_, .surface = "hub-http",                \
+        .operation = method_ " " path_, .needs_api_version = true, .takes_any_body = true,         \
+        .refuse = error_write_hub                                                                  \
+    }
+
 const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", hub_device_http_list, true),
     HUB("GET", "/devices/{id}", hub_device_http_get, true),
@@ -40,5 +48,7 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("PATCH", "/twins/{id}/modules/{module}", hub_twin_http_patch, true),
     HUB("PUT", "/twins/{id}/modules/{module}", hub_twin_http_put, true),
     HUB("GET", "/messages/events", hub_events_open, false),
+    DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_of_device),
+    DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_of_module),
     { 0 },
 };

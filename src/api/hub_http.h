@@ -21,4 +21,8 @@ err hub_twin_http_get(struct http_call *call);
 err hub_twin_http_patch(struct http_call *call);
 err hub_twin_http_put(struct http_call *call);
 
+/* POST …/messages/events: hub_telemetry_http.c. */
+err hub_telemetry_http_of_device(struct http_call *call);
+err hub_telemetry_http_of_module(struct http_call *call);
+
 #endif

@@ -27,6 +27,7 @@ struct hub_mqtt {
     bool has_letters;        /* something may be in the box */
     uint16_t last_packet_id; /* of what was sent with QoS 1 */
     unsigned appends_in_flight;
+    enum hub_credential credential;
     int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
     size_t hub_len, client_len, generation_len;
     uint8_t hub[LIMIT_HOST_NAME];    /* folded */

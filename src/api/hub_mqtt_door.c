@@ -182,6 +182,7 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
         memcpy(h->generation, generation.data, generation.len);
     }
     h->generation_len = generation.len;
+    h->credential = job->session.credential;
     h->until_ms = job->session.until_ms;
     h->state = HUB_MQTT_OPEN;
     h->had_session = true;

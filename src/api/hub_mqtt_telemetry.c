@@ -21,8 +21,9 @@ static enum reason fill_event(const struct hub_mqtt *h, struct task *t,
         return REASON_INTERNAL;
     }
     m->hub = hub_mqtt_hub(h);
-    m->device_id = hub_mqtt_client_id(h);
+    m->client_id = hub_mqtt_client_id(h);
     m->generation_id = span_of(h->generation, h->generation_len);
+    m->credential = h->credential;
     m->is_will = telemetry->is_will;
     m->retain = telemetry->retain;
     m->now_ms = t->env.now_ms;

@@ -66,25 +66,29 @@ err hub_device_set_status(const struct env *env, struct bus *bus, struct span hu
 
 /* A device at the door. */
 struct hub_login {
-    struct span hub_host; /* as named in the user name */
-    struct span device_id, client_id;
+    struct span hub_host;             /* as named in the user name */
+    struct span device_id;            /* who it says it is: "{device}", or "{device}/{module}" */
+    struct span client_id;            /* must be the same */
     struct crypto_cert *const *chain; /* leaf first */
     size_t n_chain;
     bool is_chain_unreadable; /* something was presented that could not be kept: n_chain is 0 */
     struct span token;        /* shared access signature, or absent */
     bool clean_session;       /* MQTT: what was subscribed to before is void */
-    enum transport transport;
+    enum transport transport; /* but of MQTT, what was subscribed to is left alone */
     struct span peer;
 };
-/* Who was let in, and how long that holds. */
+enum hub_credential { HUB_BY_KEY, HUB_BY_POLICY, HUB_BY_CERTIFICATE };
+/* Who was let in, how, and how long that holds. */
 struct hub_session {
-    struct device device;
+    struct device device; /* or module */
+    enum hub_credential credential;
     int64_t until_ms;    /* the token's expiry; INT64_MAX: by certificate */
     struct span filters; /* what hub_session_keep kept; absent: nothing, or void now */
 };
 /* By certificate, by a token of the device's keys, or by one of a policy of the hub with
  * DeviceConnect. A sas device's token counts before its certificate (reference iothub-device-api.md
- * 2.4). Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
+ * 2.4). A module needs a device that is there and not disabled. Granted, or HUB_UNKNOWN,
+ * DEVICE_NOT_FOUND, MODULE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
  * CLIENT_CERTIFICATE_MISSING, CERTIFICATE_UNREADABLE, THUMBPRINT_MISMATCH,
  * DEVICE_CREDENTIAL_UNSUPPORTED, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID, TOKEN_*,
  * RIGHT_MISSING. A refusal leaves a
@@ -104,7 +108,9 @@ struct hub_property {
 enum { HUB_PROPERTIES_MAX = 64 };
 
 struct hub_message {
-    struct span hub, device_id, generation_id; /* of the session */
+    struct span hub, client_id, generation_id; /* of the session */
+    enum hub_credential credential;            /* by which it came to be */
+    struct span model_id;                      /* as the device named it; or absent */
     struct hub_property
         properties[HUB_PROPERTIES_MAX]; /* "$.mid", "$.ct", …, and application properties */
     size_t n_properties;

@@ -41,7 +41,8 @@ static int teardown(void **state)
 static struct hub_message message(void)
 {
     return (struct hub_message){ .hub = SPAN("hub.example"),
-                                 .device_id = SPAN("dev"),
+                                 .client_id = SPAN("dev"),
+                                 .credential = HUB_BY_CERTIFICATE,
                                  .generation_id = SPAN("638855968000000000"),
                                  .body = SPAN("hello"),
                                  .now_ms = 1750000000000 };

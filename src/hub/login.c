@@ -1,10 +1,11 @@
-/* hub/login.c: a device at the hub's door. Its certificate is compared with the thumbprints of its
- * identity, and its dates are checked; the chain is not (reference iothub-device-api.md 2.4). Its
- * token is checked with its keys, or with those of the policy that the token names (2.3). That a
- * device is disabled is told only to who has its credential. */
+/* hub/login.c: a device or a module at the hub's door. Its certificate is compared with the
+ * thumbprints of its identity, and its dates are checked; the chain is not (reference
+ * iothub-device-api.md 2.4). Its token is checked with its keys, or with those of the policy that
+ * the token names (2.3). That it is disabled is told only to who has its credential. */
 #include "attest/sas.h"
 #include "crypto/x509_json.h"
 #include "hub/hub.h"
+#include "hub/identity.h"
 #include "model/limits.h"
 #include "store/decision.h"
 #include "util/hex.h"
@@ -13,8 +14,9 @@ struct login_work {
     const struct env *env;
     const struct hub_login *login;
     struct span hub;
-    struct device device;
+    struct device device; /* or the module */
     bool has_hub, has_device;
+    bool is_disabled; /* it, or the device that the module is of */
     struct session kept;
     bool has_kept, is_of_another; /* of a former device of this ID */
     /* A token was presented. */
@@ -22,6 +24,7 @@ struct login_work {
     bool is_token_malformed;
     struct policy policy; /* the one that it names */
     bool has_policy;
+    enum hub_credential credential;
     int64_t until_ms;
 };
 
@@ -35,18 +38,47 @@ static err read_policy(struct store_tx *tx, struct login_work *w)
     return store_find(tx, &KIND_POLICY, &w->policy, w->env->arena, &w->policy, &w->has_policy);
 }
 
-static err read_identity(struct store_tx *tx, void *arg)
+/* A module is nothing without its device. */
+static err read_device(struct store_tx *tx, struct login_work *w)
+{
+    struct span client_id = w->login->device_id;
+    struct arena *arena = w->env->arena;
+    struct device parent;
+    bool has_parent;
+
+    w->device = (struct device){ .hub = w->hub, .device_id = client_id };
+    TRY(hub_identity_find(tx, w->hub, client_id, arena, &w->device, &w->has_device));
+    w->is_disabled = w->device.status == DEVICE_DISABLED;
+    if (!w->has_device || !hub_identity_is_module(client_id)) {
+        return OK;
+    }
+    TRY(hub_identity_find(tx, w->hub, hub_identity_device(client_id), arena, &parent, &has_parent));
+    w->has_device = has_parent;
+    w->is_disabled = w->is_disabled || (has_parent && parent.status == DEVICE_DISABLED);
+    return OK;
+}
+
+/* What was subscribed to is MQTT's alone. */
+static err read_session(struct store_tx *tx, struct login_work *w)
+{
+    if (w->login->transport != TRANSPORT_MQTT) {
+        return OK;
+    }
+    w->kept = (struct session){ .hub = w->hub, .client_id = w->login->device_id };
+    TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
+    w->is_of_another = w->has_kept && !span_eq(w->kept.generation_id, w->device.generation_id);
+    return OK;
+}
+
+static err read_all(struct store_tx *tx, void *arg)
 {
     struct login_work *w = arg;
     struct hub hub = { .host_name = w->hub };
 
-    w->device = (struct device){ .hub = w->hub, .device_id = w->login->device_id };
-    TRY(store_find(tx, &KIND_DEVICE, &w->device, w->env->arena, &w->device, &w->has_device));
+    TRY(read_device(tx, w));
     TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub));
     w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
-    w->kept = (struct session){ .hub = w->hub, .client_id = w->login->device_id };
-    TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
-    w->is_of_another = w->has_kept && !span_eq(w->kept.generation_id, w->device.generation_id);
+    TRY(read_session(tx, w));
     return read_policy(tx, w);
 }
 
@@ -73,23 +105,24 @@ static err has_thumbprint(const struct device *d, const struct crypto_cert *leaf
     return OK;
 }
 
-static err judge_leaf(const struct env *env, const struct device *d, const struct crypto_cert *leaf,
-                      struct verdict *ret_verdict)
+static err judge_leaf(struct login_work *w, struct verdict *ret_verdict)
 {
+    const struct crypto_cert *leaf = w->login->chain[0];
+    int64_t now_ms = w->env->now_ms;
     struct crypto_x509_info info;
     bool has;
 
-    TRY(has_thumbprint(d, leaf, &has));
+    TRY(has_thumbprint(&w->device, leaf, &has));
     if (!has) {
         *ret_verdict = VERDICT(THUMBPRINT_MISMATCH);
         return OK;
     }
     TRY(crypto_x509_info(leaf, &info));
-    if (env->now_ms < info.not_before_ms) {
+    if (now_ms < info.not_before_ms) {
         *ret_verdict = VERDICT(CERTIFICATE_NOT_YET_VALID);
-    } else if (env->now_ms > info.not_after_ms) {
+    } else if (now_ms > info.not_after_ms) {
         *ret_verdict = VERDICT(CERTIFICATE_EXPIRED);
-    } else if (d->status == DEVICE_DISABLED) {
+    } else if (w->is_disabled) {
         *ret_verdict = VERDICT(DEVICE_DISABLED);
     } else {
         *ret_verdict = VERDICT(GRANTED);
@@ -97,18 +130,22 @@ static err judge_leaf(const struct env *env, const struct device *d, const struc
     return OK;
 }
 
-/* The token's reach: "{host}/devices/{id}" or what is above it. The ID's case matters, unlike the
- * host's, so a token that is for this very device must spell it so. */
+/* The token's reach: "{host}/devices/{id}[/modules/{id}]" or what is above it, by whole segments.
+ * The IDs' case matters, unlike the host's, so as far as a token names them it must spell them so.
+ */
 static err covers_device(const struct login_work *w, bool *ret_covers)
 {
-    struct span resource;
+    struct span id = hub_identity_device(w->login->device_id);
+    struct span module = hub_identity_module(w->login->device_id);
     struct span scope = w->token.resource;
-    struct span id = w->login->device_id;
+    struct span resource;
+    size_t at = w->hub.len + sizeof("/devices/") - 1;
 
-    TRY(arena_printf(w->env->arena, &resource, "%.*s/devices/%.*s", SPAN_FMT(w->hub),
-                     SPAN_FMT(id)));
-    *ret_covers =
-        sas_covers(&w->token, resource) && (scope.len < resource.len || span_ends_with(scope, id));
+    TRY(arena_printf(w->env->arena, &resource, "%.*s/devices/%.*s%s%.*s", SPAN_FMT(w->hub),
+                     SPAN_FMT(id), span_is_absent(module) ? "" : "/modules/", SPAN_FMT(module)));
+    *ret_covers = sas_covers(&w->token, resource) &&
+                  (scope.len <= at || span_eq(span_first(span_from(scope, at), id.len), id)) &&
+                  (scope.len < resource.len || span_ends_with(scope, module));
     return OK;
 }
 
@@ -129,9 +166,10 @@ static err judge_signature(struct login_work *w, struct verdict *ret_verdict)
         *ret_verdict = VERDICT(TOKEN_SCOPE);
     } else if (w->has_policy && (w->policy.rights & RIGHT_DEVICE_CONNECT) == 0) {
         *ret_verdict = VERDICT(RIGHT_MISSING);
-    } else if (w->device.status == DEVICE_DISABLED) {
+    } else if (w->is_disabled) {
         *ret_verdict = VERDICT(DEVICE_DISABLED);
     } else {
+        w->credential = w->has_policy ? HUB_BY_POLICY : HUB_BY_KEY;
         w->until_ms = sas_until_ms(&w->token, w->env->now_ms);
     }
     return OK;
@@ -163,7 +201,8 @@ static err judge(struct login_work *w, struct verdict *ret_verdict)
     } else if (!span_eq(l->client_id, l->device_id)) {
         *ret_verdict = VERDICT(CLIENT_ID_MISMATCH);
     } else if (!w->has_device) {
-        *ret_verdict = VERDICT(DEVICE_NOT_FOUND);
+        *ret_verdict = hub_identity_is_module(l->device_id) ? VERDICT(MODULE_NOT_FOUND)
+                                                            : VERDICT(DEVICE_NOT_FOUND);
     } else if (has_token && (w->device.auth == DEVICE_AUTH_SAS ||
                              (l->n_chain == 0 && !l->is_chain_unreadable))) {
         return judge_token(w, ret_verdict);
@@ -174,7 +213,7 @@ static err judge(struct login_work *w, struct verdict *ret_verdict)
     } else if (w->device.auth != DEVICE_AUTH_SELF_SIGNED) {
         *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     } else {
-        return judge_leaf(w->env, &w->device, l->chain[0], ret_verdict);
+        return judge_leaf(w, ret_verdict);
     }
     return OK;
 }
@@ -186,7 +225,7 @@ static err record(const struct login_work *w, struct verdict verdict)
         .tracking_id = span_str(w->env->tracking_id),
         .time_ms = w->env->now_ms,
         .id_scope = span_first(w->hub, LIMIT_HOST_NAME),
-        .registration_id = span_first(l->device_id, LIMIT_DEVICE_ID),
+        .registration_id = span_first(l->device_id, LIMIT_CLIENT_ID),
         .operation = OPERATION_CONNECT,
         .transport = l->transport,
         .peer = l->peer,
@@ -237,17 +276,21 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
               struct verdict *ret_verdict)
 {
     struct hub_login l = *login;
-    struct login_work w = { .env = env, .login = &l, .until_ms = INT64_MAX };
+    struct login_work w = {
+        .env = env, .login = &l, .credential = HUB_BY_CERTIFICATE, .until_ms = INT64_MAX
+    };
     struct verdict verdict;
 
     /* A key is never absent. */
     l.device_id = span_is_absent(l.device_id) ? SPAN("") : l.device_id;
     TRY(model_fold(env->arena, span_is_absent(l.hub_host) ? SPAN("") : l.hub_host, &w.hub));
     TRY(parse_token(&w));
-    TRY(store_read(env->store, read_identity, &w));
+    TRY(store_read(env->store, read_all, &w));
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
-        *ret_session = (struct hub_session){ .device = w.device, .until_ms = w.until_ms };
+        *ret_session = (struct hub_session){ .device = w.device,
+                                             .credential = w.credential,
+                                             .until_ms = w.until_ms };
         if (w.has_kept && (l.clean_session || w.is_of_another)) {
             TRY(store_write(env->store, drop_session, &w.kept));
         } else if (w.has_kept) {
@@ -257,36 +300,5 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
         TRY(record(&w, verdict));
     }
     *ret_verdict = verdict;
-    return OK;
-}
-
-struct keep_work {
-    const struct env *env;
-    struct session session;
-    struct verdict verdict;
-};
-
-static err put_session(struct store_tx *tx, void *arg)
-{
-    struct keep_work *w = arg;
-    struct device d = { .hub = w->session.hub, .device_id = w->session.client_id };
-    size_t mark = w->env->arena->used;
-    bool is_there;
-
-    TRY(store_find(tx, &KIND_DEVICE, &d, w->env->arena, &d, &is_there));
-    is_there = is_there && span_eq(d.generation_id, w->session.generation_id);
-    w->env->arena->used = mark;
-    w->verdict = is_there ? VERDICT(GRANTED) : VERDICT(DEVICE_NOT_FOUND);
-    return is_there ? store_put(tx, &KIND_SESSION, &w->session) : OK;
-}
-
-err hub_session_keep(const struct env *env, const struct session *session,
-                     struct verdict *ret_verdict)
-{
-    struct keep_work w = { .env = env, .session = *session };
-
-    w.session.updated_ms = env->now_ms;
-    TRY(store_write(env->store, put_session, &w));
-    *ret_verdict = w.verdict;
     return OK;
 }

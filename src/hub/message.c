@@ -2,6 +2,7 @@
  * MQTT property bags, what the hub stamps on each message and never takes from a device (reference
  * iothub-device-api.md 6); topics are api/'s. Does not block: event loops call it. */
 #include "hub/hub.h"
+#include "hub/identity.h"
 #include "model/limits.h"
 #include "json/writer.h"
 
@@ -93,6 +94,22 @@ static void write_value(struct json_writer *w, const char *name, struct span val
     json_write_text(w, name, span_is_absent(value) ? SPAN("") : value);
 }
 
+/* JSON in a text. */
+static void write_auth_method(struct json_writer *w, const struct hub_message *m)
+{
+    const char *scope = m->credential == HUB_BY_POLICY         ? "hub"
+                        : hub_identity_is_module(m->client_id) ? "module"
+                                                               : "device";
+    uint8_t room[128];
+    struct buf text = buf_over(room, sizeof room);
+
+    buf_printf(&text,
+               "{\"scope\":\"%s\",\"type\":\"%s\",\"issuer\":\"iothub\","
+               "\"acceptingIpFilterRule\":null}",
+               scope, m->credential == HUB_BY_CERTIFICATE ? "x509" : "sas");
+    json_write_text(w, "iothub-connection-auth-method", buf_span(&text));
+}
+
 static void write_system(struct json_writer *w, const struct hub_message *m)
 {
     json_write_begin_object(w, "system");
@@ -103,13 +120,15 @@ static void write_system(struct json_writer *w, const struct hub_message *m)
             write_value(w, name, m->properties[i].value);
         }
     }
-    json_write_text(w, "iothub-connection-device-id", m->device_id);
-    json_write_str(w, "iothub-connection-auth-method",
-                   "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"iothub\","
-                   "\"acceptingIpFilterRule\":null}");
+    json_write_text(w, "iothub-connection-device-id", hub_identity_device(m->client_id));
+    json_write_text_if(w, "iothub-connection-module-id", hub_identity_module(m->client_id));
+    write_auth_method(w, m);
     json_write_text_if(w, "iothub-connection-auth-generation-id", m->generation_id);
     json_write_time(w, "iothub-enqueuedtime", m->now_ms);
     json_write_str(w, "iothub-message-source", "Telemetry");
+    if (m->model_id.len > 0) {
+        json_write_text(w, "dt-dataschema", m->model_id);
+    }
     json_write_end_object(w);
 }
 
@@ -153,7 +172,7 @@ err hub_message_event(const struct hub_message *m, struct arena *arena,
         return ERR(TOO_LARGE);
     }
     TRY(arena_copy(arena, m->hub, &event.hub));
-    TRY(arena_copy(arena, m->device_id, &event.device_id));
+    TRY(arena_copy(arena, hub_identity_device(m->client_id), &event.device_id));
     TRY(arena_copy(arena, span_is_absent(m->body) ? SPAN("") : m->body, &event.body));
     text = arena_buf(arena);
     w = json_writer_over(&text);

@@ -126,6 +126,7 @@ enum {
     LIMIT_DELETE_REQUEST = 20000,          /* rows one request does; then it is to be sent again */
     LIMIT_DECISIONS_TOP = 100,             /* decision records in one answer */
     LIMIT_DECISIONS_TOP_DEFAULT = 10,
+    LIMIT_BATCH_MESSAGES = 1000,  /* of one HTTPS request */
     LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */
     LIMIT_SUBSCRIPTIONS = 16,     /* topic filters a connection */
     LIMIT_FILTERS = 2048,         /* bytes of all of them, as packed by api/filters.h */

@@ -39,6 +39,11 @@ void sink_close(struct sink *s);
  * `done` will not be called. */
 err sink_append(struct sink *s, struct sink_append *a);
 
+/* Appends n events, 1 or more, and waits until all are durable: for workers, never for a loop. They
+ * get their offsets. The events' spans must hold until it returns; the arena is for its own needs.
+ * ERR_BUSY, ERR_IO: some of them may have been kept all the same. ERR_NOMEM. */
+err sink_append_wait(struct sink *s, struct arena *arena, struct sink_event *events, size_t n);
+
 /* Calls `tell` (quick, non-blocking, on a thread of the sink's) after events became durable. One
  * listener. */
 void sink_listen(struct sink *s, void (*tell)(void *arg), void *arg);

@@ -173,6 +173,32 @@ static void test_an_event_is_kept_whole(void **state)
     assert_true(!span_is_absent(events[1].body) && events[1].body.len == 0);
 }
 
+/* One after another, each durable when it returns. */
+static void test_waiting_for_many(void **state)
+{
+    enum { N = 3 };
+    struct fixture *f = (struct fixture *)*state;
+    struct sink_query q = { .hub = SPAN("h"), .max_events = 9, .max_bytes = 999 };
+    struct sink_event events[N] = { 0 };
+    static const char *const bodies[N] = { "one", "two", "three" };
+    size_t n;
+
+    for (size_t i = 0; i < N; i++) {
+        events[i] = (struct sink_event){ .hub = SPAN("h"),
+                                         .device_id = SPAN("d"),
+                                         .properties = SPAN("{}"),
+                                         .body = span_str(bodies[i]) };
+    }
+    assert_true(err_is_ok(sink_append_wait(f->sink, &f->arena, events, N)));
+    assert_true(0 < events[0].offset && events[0].offset < events[1].offset &&
+                events[1].offset < events[2].offset);
+    assert_string_equal(read_bodies(f, q, &n), "one two three");
+    assert_true(err_is_ok(sink_append_wait(f->sink, &f->arena, events, 1)));
+    assert_string_equal(read_bodies(f, q, &n), "one two three one");
+    f->arena.used = f->arena.size;
+    assert_true(err_is(sink_append_wait(f->sink, &f->arena, events, N), ERR_NOMEM));
+}
+
 struct read_case {
     const char *hub, *device_id;
     size_t n_after; /* behind the n-th event; 0: from the start */
@@ -443,6 +469,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(test_an_event_is_kept_whole),
+        ON_BOTH(test_waiting_for_many),
         ON_BOTH(test_reading),
         ON_BOTH(test_arena_at_its_cap),
         ON_BOTH(test_many_producers),
