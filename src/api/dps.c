@@ -5,6 +5,7 @@
 #include "api/dps_json.h"
 #include "api/dps_tpm.h"
 #include "core/core.h"
+#include "hub/event.h"
 #include "hub/hub.h"
 #include "model/limits.h"
 
@@ -154,6 +155,25 @@ static err reply_to(const struct env *env, const struct dps_request *request,
     return OK;
 }
 
+/* Not waited for, and its loss no fault of the registration (doc/adr/0020). */
+static void tell_of_device(const struct env *env, const struct registration *r)
+{
+    size_t mark = env->arena->used;
+    struct device d;
+    struct verdict v;
+    err e;
+
+    if (env->sink == NULL || !sink_wants(env->sink, SINK_DEVICE_LIFECYCLE)) {
+        return;
+    }
+    e = hub_device_get(env, r->assigned_hub, r->device_id, &d, &v);
+    if (err_is_ok(e) && verdict_is_granted(v)) {
+        e = hub_event_lifecycle_post(env, HUB_EVENT_CREATED, &d);
+    }
+    (void)e;
+    env->arena->used = mark;
+}
+
 err dps_answer(const struct env *env, const struct service *service, const struct peer *peer,
                const struct dps_request *request, struct dps_reply *ret_reply)
 {
@@ -190,9 +210,12 @@ err dps_answer(const struct env *env, const struct service *service, const struc
         return OK;
     }
     TRY(e);
-    if (outcome.is_rekeyed) {
+    if (outcome.placed.is_rekeyed) {
         bus_cut_off(service->bus, outcome.registration.assigned_hub,
                     outcome.registration.device_id);
+    }
+    if (outcome.placed.is_new) {
+        tell_of_device(env, &outcome.registration);
     }
     return reply_to(env, request, &outcome, ret_reply);
 }

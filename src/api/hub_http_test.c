@@ -20,9 +20,9 @@ static err place(struct store_tx *tx, void *arg)
                                    .primary_thumbprint = SPAN("AABB"),
                                    .secondary_thumbprint = SPAN("AABB"),
                                    .iot_edge = p->iot_edge };
-    bool is_rekeyed;
+    struct placed placed;
 
-    return hub_device_place(&w.env, tx, &placement, &is_rekeyed);
+    return hub_device_place(&w.env, tx, &placement, &placed);
 }
 
 static void make_device(const char *device_id, bool iot_edge)

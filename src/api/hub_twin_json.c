@@ -3,6 +3,7 @@
 #include "api/hub_twin_json.h"
 
 #include "api/hub_identity_json.h"
+#include "hub/twin.h"
 #include "util/base64.h"
 #include "util/cursor.h"
 
@@ -57,12 +58,7 @@ static void write_section(struct json_writer *w, const char *name, struct span v
 
 void hub_twin_json_etag(int64_t etag, struct buf *out)
 {
-    uint8_t bytes[ETAG_BYTES];
-    struct buf counter = buf_over(bytes, sizeof(bytes));
-
-    buf_add_u32(&counter, (uint32_t)((uint64_t)etag >> 32));
-    buf_add_u32(&counter, (uint32_t)etag);
-    base64_encode(buf_span(&counter), out);
+    hub_twin_etag(etag, out);
 }
 
 bool hub_twin_json_parse_etag(struct span text, int64_t *ret_etag)

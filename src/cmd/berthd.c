@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/metrics.h"
+#include "cmd/chores.h"
 #include "cmd/config.h"
 #include "cmd/dev.h"
 #include "cmd/file.h"
@@ -31,6 +32,7 @@ struct process {
     struct sink *sink;
     struct bus *bus;
     struct front *front;
+    struct hub_keeper *keeper;
     struct dev dev;
     struct metrics metrics;
     struct service service;
@@ -206,6 +208,7 @@ static err open_in_order(struct process *p)
         TRY(dev_open(p->config, p->store, &p->dev));
     }
     TRY(open_front(p));
+    TRY(chores_start(&p->service, &p->keeper));
     seal_start(p->seal, &p->metrics);
     return p->config->is_dev ? dev_announce(&p->dev, p->config, stdout) : OK;
 }
@@ -220,9 +223,11 @@ static err open_all(struct process *p)
     return e;
 }
 
-/* The sink before the front's memory: its thread may still be leaving a callback. */
+/* When nobody is served any more: the keeper first, which writes down what sessions left; the sink
+ * before the front's memory: its thread may still be leaving a callback. */
 static void close_all(struct process *p)
 {
+    hub_keeper_stop(p->keeper);
     sink_close(p->sink);
     seal_stop(p->seal);
     store_close(p->store);

@@ -12,7 +12,7 @@ struct core_outcome {
     bool has_registration;
     struct registration registration; /* as stored, spans in the request's arena */
     struct span challenge; /* TPM_CHALLENGED: the key to sign with, wrapped for the TPM (6.5) */
-    bool is_rekeyed;       /* its device on the hub had another credential: cut off who uses that */
+    struct placed placed;  /* its device on the hub */
 };
 
 /* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision

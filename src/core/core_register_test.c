@@ -536,12 +536,12 @@ static void a_changed_enrollment_is_looked_at_again(void **state)
 }
 
 static err break_down(const struct env *env, struct store_tx *tx, const struct placement *p,
-                      bool *ret_rekeyed)
+                      struct placed *ret_placed)
 {
     (void)env;
     (void)tx;
     (void)p;
-    (void)ret_rekeyed;
+    (void)ret_placed;
     return ERR(IO);
 }
 

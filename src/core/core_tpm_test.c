@@ -207,13 +207,13 @@ static void an_enrolled_tpm_registers(void **state)
 static uint8_t placed_keys[SLOTS][32];
 
 static err keep_placed(const struct env *env, struct store_tx *tx, const struct placement *p,
-                       bool *ret_rekeyed)
+                       struct placed *ret_placed)
 {
     assert_int_equal(32, p->primary_key.len);
     assert_int_equal(32, p->secondary_key.len);
     memcpy(placed_keys[0], p->primary_key.data, 32);
     memcpy(placed_keys[1], p->secondary_key.data, 32);
-    return fixture_place(env, tx, p, ret_rekeyed);
+    return fixture_place(env, tx, p, ret_placed);
 }
 
 static void the_hub_gets_the_key_that_the_tpm_gets(void **state)

@@ -284,13 +284,13 @@ static struct placement fixture_placed;
 static int fixture_placements;
 
 static inline err fixture_place(const struct env *env, struct store_tx *tx,
-                                const struct placement *p, bool *ret_rekeyed)
+                                const struct placement *p, struct placed *ret_placed)
 {
     struct hub hub = { .host_name = p->hub };
 
     TRY(store_get(tx, &KIND_HUB, &hub, env->arena, &hub));
     fixture_placed = *p;
-    *ret_rekeyed = false;
+    *ret_placed = (struct placed){ 0 };
     fixture_placements++;
     return OK;
 }

@@ -36,7 +36,7 @@ struct registering {
     /* Results. */
     struct verdict verdict;
     struct registration registration;
-    bool is_rekeyed;
+    struct placed placed;
     bool is_outdated; /* nothing was written: what was read has changed since */
 };
 
@@ -127,7 +127,7 @@ static err place_device(struct registering *g, struct store_tx *tx, const struct
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
         .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
     };
-    err result = g->place(g->env, tx, &p, &g->is_rekeyed);
+    err result = g->place(g->env, tx, &p, &g->placed);
 
     /* A link or a record may outlive the hub. */
     if (err_is(result, ERR_NOT_FOUND)) {
@@ -246,7 +246,7 @@ static err commit(struct store_tx *tx, void *arg)
 
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
-    g->is_rekeyed = false;
+    g->placed = (struct placed){ 0 };
     TRY(is_outdated(g, tx, &g->is_outdated));
     if (g->is_outdated) {
         return OK;
@@ -386,7 +386,7 @@ err core_register(const struct env *env, const struct claim *claim, placement_fn
         .verdict = g.verdict,
         .has_registration = is_genuine(g.verdict),
         .registration = g.registration,
-        .is_rekeyed = g.is_rekeyed,
+        .placed = g.placed,
     };
     return OK;
 }

@@ -83,6 +83,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
     struct env *env = &t->task.env;
 
     env->store = t->task.service->store;
+    env->sink = t->task.service->sink;
     env->crypto = w->crypto;
     env->certs = w->certs;
     env->key_groups = w->key_groups;

@@ -116,20 +116,20 @@ static err reset_twin(const struct env *env, struct store_tx *tx, const struct p
 }
 
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
-                     bool *ret_rekeyed)
+                     struct placed *ret_placed)
 {
     struct device d = { .hub = p->hub, .device_id = p->device_id };
     bool is_found;
 
-    *ret_rekeyed = false;
     TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_found));
+    *ret_placed = (struct placed){ .is_new = !is_found };
     if (!is_found) {
         return create(env, tx, p);
     }
-    *ret_rekeyed = refresh_credential(p, &d);
+    ret_placed->is_rekeyed = refresh_credential(p, &d);
     if (p->reset_twin) {
         TRY(reset_twin(env, tx, p, &d));
-    } else if (!*ret_rekeyed) {
+    } else if (!ret_placed->is_rekeyed) {
         return OK;
     }
     d.updated_ms = env->now_ms;

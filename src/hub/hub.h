@@ -43,9 +43,13 @@ struct hub_removal {
 err hub_remove(const struct env *env, struct bus *bus, const struct hub_removal *what,
                bool *ret_is_done, struct verdict *ret_verdict);
 
+/* Goes on with the removal that was begun first of those under way, `most` rows of it. A chore of
+ * the keeper: whoever began it may never come back. *ret_more: call again. */
+err hub_remove_resume(const struct env *env, struct bus *bus, size_t most, bool *ret_more);
+
 /* A placement_fn (model/placement.h). */
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
-                     bool *ret_rekeyed);
+                     struct placed *ret_placed);
 
 /* Of a device or a module. DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
 err hub_device_get(const struct env *env, struct span hub, struct span client_id,

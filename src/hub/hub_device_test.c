@@ -171,11 +171,11 @@ static void a_hub_and_its_policies(void **state)
 
 /* ---- provisioning ---- */
 
-static bool is_rekeyed; /* by the latest placement */
+static struct placed placed; /* by the latest placement */
 
 static err place_it(struct store_tx *tx, void *arg)
 {
-    return hub_device_place(&env, tx, arg, &is_rekeyed);
+    return hub_device_place(&env, tx, arg, &placed);
 }
 
 static struct placement placement(const char *device_id, const char *thumbprint)
@@ -207,7 +207,7 @@ static void what_provisioning_leaves(void **state)
     p.initial_twin = SPAN("{\"properties\":{\"desired\":{\"a\":1.5}},\"tags\":{\"t\":\"x\"}}");
     p.iot_edge = 1;
     assert_ok(store_write(store, place_it, &p));
-    assert_false(is_rekeyed);
+    assert_false(placed.is_rekeyed);
     first = get("Dev-1");
     assert_int_equal(first.generation_id.len, 18);
     assert_span("638855968000000000", first.generation_id);
@@ -226,7 +226,7 @@ static void what_provisioning_leaves(void **state)
     env.now_ms += 1000;
     p.initial_twin = SPAN("{\"tags\":{\"t\":\"y\"}}");
     assert_ok(store_write(store, place_it, &p));
-    assert_false(is_rekeyed);
+    assert_false(placed.is_rekeyed);
     d = get("Dev-1");
     assert_int_equal(d.etag, first.etag);
     assert_int_equal(d.updated_ms, first.updated_ms);
@@ -235,7 +235,7 @@ static void what_provisioning_leaves(void **state)
     /* Another leaf. */
     p.primary_thumbprint = p.secondary_thumbprint = SPAN("BB");
     assert_ok(store_write(store, place_it, &p));
-    assert_true(is_rekeyed);
+    assert_true(placed.is_rekeyed);
     d = get("Dev-1");
     assert_span("BB", d.primary_thumbprint);
     assert_int_equal(d.etag, first.etag + 1);
@@ -248,7 +248,7 @@ static void what_provisioning_leaves(void **state)
     /* A reset. */
     p.reset_twin = true;
     assert_ok(store_write(store, place_it, &p));
-    assert_false(is_rekeyed);
+    assert_false(placed.is_rekeyed);
     d = get("Dev-1");
     assert_span("{\"t\":\"y\"}", d.tags);
     assert_true(span_is_absent(d.desired));

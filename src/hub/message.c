@@ -173,6 +173,7 @@ err hub_message_event(const struct hub_message *m, struct arena *arena,
     }
     TRY(arena_copy(arena, m->hub, &event.hub));
     TRY(arena_copy(arena, hub_identity_device(m->client_id), &event.device_id));
+    TRY(arena_copy(arena, hub_identity_module(m->client_id), &event.module_id));
     TRY(arena_copy(arena, span_is_absent(m->body) ? SPAN("") : m->body, &event.body));
     text = arena_buf(arena);
     w = json_writer_over(&text);

@@ -247,3 +247,47 @@ err hub_remove(const struct env *env, struct bus *bus, const struct hub_removal 
     *ret_verdict = w.verdict;
     return OK;
 }
+
+/* ---- what was begun ---- */
+
+struct search {
+    const struct env *env;
+    struct hub begun;
+    bool is_found;
+};
+
+static err find_begun(struct store_tx *tx, void *arg)
+{
+    struct search *f = arg;
+    struct store_scan scan = { .limit = LIMIT_PAGE_DEFAULT };
+    struct hub behind, *rows;
+    size_t n = LIMIT_PAGE_DEFAULT;
+
+    while (n == LIMIT_PAGE_DEFAULT && !f->is_found) {
+        TRY(store_scan(tx, &KIND_HUB, &scan, f->env->arena, &rows, &n));
+        for (size_t i = 0; i < n && !f->is_found; i++) {
+            f->is_found = rows[i].life == LIFE_DELETING;
+            f->begun = behind = rows[i];
+        }
+        scan.after = &behind;
+    }
+    return OK;
+}
+
+err hub_remove_resume(const struct env *env, struct bus *bus, size_t most, bool *ret_more)
+{
+    struct search f = { .env = env };
+    struct verdict v;
+    bool is_done;
+
+    TRY(store_read(env->store, find_begun, &f));
+    if (f.is_found) {
+        struct hub_removal what = {
+            .id_scope = f.begun.id_scope, .name = f.begun.name, .is_forced = true, .most = most
+        };
+
+        TRY(hub_remove(env, bus, &what, &is_done, &v));
+    }
+    *ret_more = f.is_found;
+    return OK;
+}

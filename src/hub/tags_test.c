@@ -198,9 +198,9 @@ static void change(const char *tags, bool is_replace)
 
 static err place(struct store_tx *tx, void *arg)
 {
-    bool is_rekeyed;
+    struct placed placed;
 
-    return hub_device_place(&env, tx, arg, &is_rekeyed);
+    return hub_device_place(&env, tx, arg, &placed);
 }
 
 static void test_all_writers_keep_the_index(void **state)

@@ -2,12 +2,14 @@
  * one transaction. What a section may hold and how it is merged is twin_merge.c's. */
 #include "hub/twin.h"
 
+#include "hub/event.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
 #include "hub/tags.h"
 #include "hub/twin_merge.h"
 #include "model/limits.h"
 #include "store/store.h"
+#include "util/base64.h"
 #include "json/writer.h"
 
 struct twin_work {
@@ -84,6 +86,16 @@ err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
     return OK;
 }
 
+void hub_twin_etag(int64_t etag, struct buf *out)
+{
+    uint8_t bytes[8];
+    struct buf counter = buf_over(bytes, sizeof(bytes));
+
+    buf_add_u32(&counter, (uint32_t)((uint64_t)etag >> 32));
+    buf_add_u32(&counter, (uint32_t)etag);
+    base64_encode(buf_span(&counter), out);
+}
+
 /* ---- changes ---- */
 
 /* False, with the verdict set, when there is no such device. */
@@ -158,6 +170,9 @@ err hub_twin_report(const struct env *env, struct span hub, struct span device_i
     w.patch = patch;
     w.arena_mark = env->arena->used;
     TRY(store_write(env->store, report, &w));
+    if (verdict_is_granted(w.verdict)) {
+        TRY(hub_event_twin(env, &w.device, &(struct hub_event_sections){ .reported = patch }));
+    }
     *ret_version = w.device.reported_version;
     *ret_verdict = w.verdict;
     return OK;
@@ -289,11 +304,21 @@ static err push_desired(struct twin_work *w, struct bus *bus)
 
 static err change_and_tell(struct twin_work *w, struct bus *bus)
 {
+    const struct hub_twin_change *c = w->change;
+    struct hub_event_sections sections = { .tags = c->tags,
+                                           .desired = c->desired,
+                                           .is_replace = c->is_replace };
+
     TRY(store_write(w->env->store, apply, w));
-    if (verdict_is_granted(w->verdict) && (w->change->desired != NULL || w->change->is_replace)) {
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    if (c->desired != NULL || c->is_replace) {
         TRY(push_desired(w, bus));
     }
-    return OK;
+    return c->tags != NULL || c->desired != NULL || c->is_replace
+               ? hub_event_twin(w->env, &w->device, &sections)
+               : OK;
 }
 
 static err check_sections(const struct env *env, const struct hub_twin_change *change,

@@ -37,6 +37,9 @@ err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, str
 err hub_twin_get(const struct env *env, struct span hub, struct span client_id,
                  struct device *ret_device, struct verdict *ret_verdict);
 
+/* A twin's ETag: base64 of the counter, big-endian. */
+void hub_twin_etag(int64_t etag, struct buf *out);
+
 /* Gives a device that is being made its first tags and desired properties, stamped; NULL: none. */
 err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d);
 

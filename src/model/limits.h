@@ -152,6 +152,7 @@ enum {
     LIMIT_TPM_CHALLENGES_PRUNED = 8,         /* old challenges dropped when one is put */
     LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
     LIMIT_KEEPER_PAUSE_MS = 1000,            /* between two rounds of a hub's chores */
+    LIMIT_APPEND_WAIT_MS = 2 * 1000,         /* for room in the log's queue */
     LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
     LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */
     LIMIT_RETRY_AFTER_MAX_S = 60,

@@ -20,12 +20,17 @@ struct placement {
     bool reset_twin;          /* also when it is there already (migrateDeviceData false) */
 };
 
+/* What became of it. */
+struct placed {
+    bool is_new;
+    bool is_rekeyed; /* it was there with another credential, whose sessions are to be cut off once
+                        the transaction is durable */
+};
+
 /* Makes the device, or refreshes its credential when it is there (reference iothub-service-api.md
- * 12), in the registration's own transaction. *ret_rekeyed: it was there with another credential,
- * whose sessions are to be cut off once the transaction is durable. ERR_NOT_FOUND: no such hub in
- * this store. */
+ * 12), in the registration's own transaction. ERR_NOT_FOUND: no such hub in this store. */
 typedef err (*placement_fn)(const struct env *env, struct store_tx *tx, const struct placement *p,
-                            bool *ret_rekeyed);
+                            struct placed *ret_placed);
 
 /* What provisioning has to say to a hub that an instance makes, and how it links it (`link` NULL:
  * not at all), in the hub's own transaction, before the hub's row is there. Anything but GRANTED:

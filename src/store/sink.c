@@ -3,6 +3,7 @@
 #include "store/sink.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "model/limits.h"
 #include "store/sink_backend.h"
@@ -63,6 +64,61 @@ err sink_append(struct sink *s, struct sink_append *a)
     assert(a->done != NULL);
     assert(!span_is_absent(a->event.hub) && !span_is_absent(a->event.device_id));
     return store_writer_push(s->writer, a);
+}
+
+/* ---- appending for who does not wait ---- */
+
+static void free_copy(struct sink_append *a, err result)
+{
+    (void)result;
+    free(a);
+}
+
+static struct span copy_span(uint8_t **at, struct span s)
+{
+    struct span copy = span_of(*at, s.len);
+
+    if (span_is_absent(s)) {
+        return s;
+    }
+    memcpy(*at, s.data, s.len);
+    *at += s.len;
+    return copy;
+}
+
+err sink_append_copy(struct sink *s, const struct sink_event *event)
+{
+    size_t size = event->hub.len + event->device_id.len + event->module_id.len +
+                  event->properties.len + event->body.len;
+    struct sink_append *a = (struct sink_append *)malloc(sizeof(*a) + size + 1);
+    uint8_t *at;
+    err e;
+
+    if (a == NULL) {
+        return ERR(NOMEM);
+    }
+    at = (uint8_t *)(a + 1);
+    *a = (struct sink_append){ .event = *event, .done = free_copy };
+    a->event.hub = copy_span(&at, event->hub);
+    a->event.device_id = copy_span(&at, event->device_id);
+    a->event.module_id = copy_span(&at, event->module_id);
+    a->event.properties = copy_span(&at, event->properties);
+    a->event.body = copy_span(&at, event->body);
+    e = sink_append(s, a);
+    if (!err_is_ok(e)) {
+        free(a);
+    }
+    return e;
+}
+
+void sink_want(struct sink *s, unsigned sources)
+{
+    s->unwanted = SINK_ALL_SOURCES & ~sources;
+}
+
+bool sink_wants(const struct sink *s, enum sink_source source)
+{
+    return (s->unwanted & 1U << source) == 0;
 }
 
 void sink_listen(struct sink *s, void (*tell)(void *arg), void *arg)
@@ -128,6 +184,7 @@ err sink_page_add(struct sink_page *page, const struct sink_event *event)
     }
     TRY(arena_copy(page->arena, event->hub, &copy.hub));
     TRY(arena_copy(page->arena, event->device_id, &copy.device_id));
+    TRY(arena_copy(page->arena, event->module_id, &copy.module_id));
     TRY(arena_copy(page->arena, event->properties, &copy.properties));
     TRY(arena_copy(page->arena, event->body, &copy.body));
     page->events[page->n++] = copy;

@@ -9,11 +9,23 @@
 
 struct sink;
 
+/* What an event tells of; as bits, which an operator wants. */
+enum sink_source {
+    SINK_TELEMETRY = 0,
+    SINK_TWIN_CHANGE,
+    SINK_DEVICE_LIFECYCLE,
+    SINK_CONNECTION_STATE,
+    SINK_SOURCES,
+};
+enum { SINK_ALL_SOURCES = (1 << SINK_SOURCES) - 1 };
+
 struct sink_event {
     int64_t offset;  /* given by the sink: rises by at least 1 with each event, over all hubs, never
                         reused */
     struct span hub; /* host name, folded */
     struct span device_id;
+    struct span module_id; /* absent: of the device itself */
+    enum sink_source source;
     int64_t enqueued_ms;
     struct span properties; /* JSON: {"system":{…},"application":{…}} */
     struct span body;       /* bytes */
@@ -43,6 +55,12 @@ err sink_append(struct sink *s, struct sink_append *a);
  * get their offsets. The events' spans must hold until it returns; the arena is for its own needs.
  * ERR_BUSY, ERR_IO: some of them may have been kept all the same. ERR_NOMEM. */
 err sink_append_wait(struct sink *s, struct arena *arena, struct sink_event *events, size_t n);
+/* A copy of the event, which nobody waits for. Never blocks. ERR_BUSY, ERR_NOMEM: not taken. */
+err sink_append_copy(struct sink *s, const struct sink_event *event);
+
+/* Events of a kind that is not wanted need not be made. Default: all are. Before serving. */
+void sink_want(struct sink *s, unsigned sources);
+bool sink_wants(const struct sink *s, enum sink_source source);
 
 /* Calls `tell` (quick, non-blocking, on a thread of the sink's) after events became durable. One
  * listener. */

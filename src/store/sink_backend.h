@@ -24,6 +24,7 @@ struct sink {
     pthread_mutex_t listener; /* guards tell and tell_arg */
     void (*tell)(void *arg);
     void *tell_arg;
+    unsigned unwanted; /* sources, as bits */
 };
 
 /* Readies the common part and starts the writer's thread; on a fault nothing is left of it. */

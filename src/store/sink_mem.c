@@ -28,7 +28,8 @@ static void keep_span(uint8_t **at, struct span *s)
 static err keep_event(const struct sink_event *event, struct kept *ret_kept)
 {
     struct kept k = { .event = *event };
-    size_t size = event->hub.len + event->device_id.len + event->properties.len + event->body.len;
+    size_t size = event->hub.len + event->device_id.len + event->module_id.len +
+                  event->properties.len + event->body.len;
     uint8_t *at;
 
     k.bytes = (uint8_t *)malloc(size + 1);
@@ -38,6 +39,7 @@ static err keep_event(const struct sink_event *event, struct kept *ret_kept)
     at = k.bytes;
     keep_span(&at, &k.event.hub);
     keep_span(&at, &k.event.device_id);
+    keep_span(&at, &k.event.module_id);
     keep_span(&at, &k.event.properties);
     keep_span(&at, &k.event.body);
     *ret_kept = k;
