@@ -131,6 +131,7 @@ static err open_stores(struct process *p)
     TRY(store_sqlite_open(c->store, readers, &p->store));
     TRY(seal_open(c, p->store, log_event, &p->seal));
     TRY(sink_sqlite_open(c->telemetry, c->telemetry_retention_s * 1000, &p->sink));
+    sink_want(p->sink, 1U << SINK_TELEMETRY); /* readers cannot tell the others apart yet */
     TRY(bus_new(&p->bus));
     sink_listen(p->sink, on_durable, p->bus);
     return OK;
