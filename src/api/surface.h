@@ -20,6 +20,7 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+struct hub_limits;
 struct metrics;
 
 /* What every surface may use; one for the process, read-only once serving. */
@@ -27,6 +28,7 @@ struct service {
     struct store *store;
     struct sink *sink;
     struct bus *bus;
+    struct hub_limits *limits; /* NULL: nothing is limited */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

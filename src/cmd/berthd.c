@@ -22,6 +22,7 @@
 #include "front/front.h"
 #include "front/listen.h"
 #include "hub/bus.h"
+#include "hub/limits.h"
 
 enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, HTTPS_OPEN = 8443 };
 
@@ -31,6 +32,7 @@ struct process {
     struct seal *seal;
     struct sink *sink;
     struct bus *bus;
+    struct hub_limits *limits;
     struct front *front;
     struct hub_keeper *keeper;
     struct dev dev;
@@ -133,6 +135,7 @@ static err open_stores(struct process *p)
     TRY(sink_sqlite_open(c->telemetry, c->telemetry_retention_s * 1000, &p->sink));
     sink_want(p->sink, 1U << SINK_TELEMETRY); /* readers cannot tell the others apart yet */
     TRY(bus_new(&p->bus));
+    TRY(hub_limits_new(&p->limits));
     sink_listen(p->sink, on_durable, p->bus);
     return OK;
 }
@@ -194,6 +197,7 @@ static err open_front(struct process *p)
     p->service = (struct service){ .store = p->store,
                                    .sink = p->sink,
                                    .bus = p->bus,
+                                   .limits = p->limits,
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
@@ -235,6 +239,7 @@ static void close_all(struct process *p)
     seal_free(p->seal);
     front_free(p->front);
     bus_free(p->bus);
+    hub_limits_free(p->limits);
     dev_done(&p->dev);
 }
 

@@ -6,6 +6,7 @@
 
 #include "cmd/log.h"
 #include "hub/hub.h"
+#include "hub/limits.h"
 #include "hub/tags.h"
 #include "model/limits.h"
 
@@ -33,6 +34,7 @@ static err resume_removals(const struct env *env, struct bus *bus, void *arg, bo
 static const struct hub_chore chores[] = {
     { "resume-removals", resume_removals, NULL },
     { "enter-old-tags", hub_tags_enter_old, NULL },
+    { "write-quotas", hub_limits_flush, NULL },
 };
 
 static void on_fault(void *arg, const char *chore, err fault)
@@ -50,6 +52,7 @@ err chores_start(const struct service *service, struct hub_keeper **ret_keeper)
     const struct hub_keeper_config config = { .store = service->store,
                                               .sink = service->sink,
                                               .bus = service->bus,
+                                              .limits = service->limits,
                                               .chores = chores,
                                               .n_chores = sizeof(chores) / sizeof(chores[0]),
                                               .on_fault = on_fault };

@@ -84,6 +84,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
 
     env->store = t->task.service->store;
     env->sink = t->task.service->sink;
+    env->limits = t->task.service->limits;
     env->crypto = w->crypto;
     env->certs = w->certs;
     env->key_groups = w->key_groups;

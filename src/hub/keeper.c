@@ -33,6 +33,7 @@ static bool do_chore(struct hub_keeper *k, const struct hub_chore *chore)
 {
     struct env env = { .store = k->config.store,
                        .sink = k->config.sink,
+                       .limits = k->config.limits,
                        .crypto = k->crypto,
                        .arena = &k->arena,
                        .now_ms = now_ms(),

@@ -7,13 +7,14 @@
 #include "util/err.h"
 
 struct bus;
+struct hub_limits;
 struct hub_keeper;
 
 struct hub_chore {
     const char *name; /* for on_fault */
-    /* May block. env has store, sink, time, arena (reset before each call) and no certificates. A
-     * fault is reported, and the chore tried again after LIMIT_KEEPER_PAUSE_MS. *again: there is
-     * more to do at once. */
+    /* May block. env has store, sink, limits, time, arena (reset before each call) and no
+     * certificates. A fault is reported, and the chore tried again after LIMIT_KEEPER_PAUSE_MS.
+     * *again: there is more to do at once. */
     err (*run)(const struct env *env, struct bus *bus, void *arg, bool *again);
     void *arg;
 };
@@ -22,6 +23,7 @@ struct hub_keeper_config {
     struct store *store;
     struct sink *sink;
     struct bus *bus;
+    struct hub_limits *limits;      /* or NULL */
     const struct hub_chore *chores; /* must outlive the keeper */
     size_t n_chores;
     /* On the keeper's thread. NULL: nobody wants to know. */

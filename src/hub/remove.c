@@ -189,6 +189,14 @@ static err drop_policies(struct removing *w, struct store_tx *tx)
     return store_sweep(tx, &KIND_POLICY, &scan, LIMIT_POLICIES, w->env->arena, &n);
 }
 
+static err drop_usage(struct removing *w, struct store_tx *tx)
+{
+    const struct hub_usage row = { .hub = w->hub.host_name };
+    err e = store_delete(tx, &KIND_HUB_USAGE, &row);
+
+    return err_is(e, ERR_NOT_FOUND) ? OK : e;
+}
+
 static err sweep(struct store_tx *tx, void *arg)
 {
     struct removing *w = arg;
@@ -210,6 +218,7 @@ static err sweep(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(drop_policies(w, tx));
+    TRY(drop_usage(w, tx));
     return store_delete(tx, &KIND_HUB, &row);
 }
 

@@ -13,6 +13,7 @@ struct arena;
 struct core_key_groups;
 struct crypto;
 struct crypto_cert_cache;
+struct hub_limits;
 struct sink;
 struct store;
 
@@ -22,6 +23,7 @@ struct env {
     struct crypto *crypto;              /* this worker's library context */
     struct crypto_cert_cache *certs;    /* this worker's parsed CA certificates */
     struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */
+    struct hub_limits *limits;          /* the process's (hub/limits.h); NULL: none are kept */
     struct arena *arena;                /* the request's memory */
     int64_t now_ms;                     /* when the request was whole */
     void (*random)(void *ret_bytes, size_t len);

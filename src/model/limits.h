@@ -65,6 +65,19 @@ enum {
     LIMIT_METHOD_PAYLOAD = 128 * 1024,         /* either way */
 };
 
+/* A hub's settings and throttles (hub/settings.h, hub/limits.h). */
+enum {
+    LIMIT_HUB_SETTINGS = 16 * 1024,          /* as JSON text */
+    LIMIT_HUB_UNITS = 200,                   /* sku.capacity */
+    LIMIT_C2D_DELIVERIES = 100,              /* highest maxDeliveryCount; Azure's */
+    LIMIT_C2D_TTL_MS = 2 * 24 * 3600 * 1000, /* longest default; Azure's */
+    LIMIT_SHAPED_MS = 60 * 1000,         /* a message waits for its turn; then the session ends */
+    LIMIT_SHAPED_LOOK_MS = 1000,         /* between two looks of who could not reserve one */
+    LIMIT_HUBS_KNOWN = 10 * 1000,        /* kept ready by a process */
+    LIMIT_HUBS_FLUSHED = 256,            /* quota counters of one transaction */
+    LIMIT_THROTTLED_DEVICES = 64 * 1024, /* whose buckets are not full, a process: 4 MB */
+};
+
 /* Twins (reference iothub-device-api.md 8): bytes of names and values, levels of nesting. */
 #define LIMIT_TWIN_INTEGER INT64_C(4503599627370495)
 enum {

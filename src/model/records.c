@@ -70,6 +70,15 @@ const struct kind KIND_HUB = {
     INDEXES(hub),
 };
 
+static const struct field hub_usage_fields[] = {
+    TEXT(hub_usage, hub),
+    INT(hub_usage, day),
+    INT(hub_usage, messages),
+};
+const struct kind KIND_HUB_USAGE = {
+    KIND(hub_usage, hub_usage, 1),
+};
+
 static const struct field linked_hub_fields[] = {
     TEXT(linked_hub, id_scope),
     TEXT(linked_hub, host_name),
@@ -369,6 +378,7 @@ const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
     &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,      &KIND_MODULE,
     &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,     &KIND_TAG_BACKLOG,
+    &KIND_HUB_USAGE,
 };
 
 /* ---- names ---- */

@@ -79,6 +79,14 @@ struct hub {
 extern const struct kind KIND_HUB;
 enum { HUB_BY_SCOPE = 1 }; /* id_scope, name */
 
+/* How much of a hub's daily quota is used (hub/limits.h). */
+struct hub_usage {
+    struct span hub;  /* key: host name, folded */
+    int64_t day;      /* since 1970-01-01, UTC */
+    int64_t messages; /* of that day */
+};
+extern const struct kind KIND_HUB_USAGE;
+
 struct linked_hub {
     struct span id_scope;            /* key */
     struct span host_name;           /* key, folded: of a hub in this store */

@@ -224,6 +224,12 @@ static const char *const steps[] = {
 
     /* 4 */
     "ALTER TABLE hub ADD COLUMN settings TEXT;"
+    "CREATE TABLE hub_usage ("
+    "  hub TEXT NOT NULL,"
+    "  day INTEGER NOT NULL,"
+    "  messages INTEGER NOT NULL,"
+    "  PRIMARY KEY (hub)"
+    ") WITHOUT ROWID, STRICT;"
     "ALTER TABLE session RENAME COLUMN device_id TO client_id;"
     "ALTER TABLE device ADD COLUMN model_id TEXT;"
     "ALTER TABLE device ADD COLUMN managed_by TEXT;"
