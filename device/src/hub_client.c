@@ -1,11 +1,13 @@
 /* device/src/hub_client.c: a device's session with a hub: CONNECT, telemetry, acknowledgements
- * (reference iothub-device-api.md 2, 5, 6). Twins, methods and messages to the device are not
- * subscribed to. */
+ * (reference iothub-device-api.md 2, 5, 6), and what the hub sends (hub_event.c reads it). */
 #include "berth/hub_client.h"
 
 #include "util/percent.h"
 
 enum { USERNAME_MAX = 768, TOPIC_MAX = 1024 };
+
+static const enum berth_hub_event_kind KINDS[] = { BERTH_HUB_MESSAGE, BERTH_HUB_METHOD,
+                                                   BERTH_HUB_DESIRED, BERTH_HUB_TWIN };
 
 static err fail(struct berth_hub_client *h, err e)
 {
@@ -59,6 +61,31 @@ static err on_connack(struct berth_hub_client *h, const struct mqtt_connack *con
     return OK;
 }
 
+/* A topic that is none of ours is the hub's affair. */
+static err on_publish(struct berth_hub_client *h, const struct mqtt_publish *p)
+{
+    struct berth_hub_event event;
+
+    if (h->config_.on_event != NULL &&
+        err_is_ok(
+            berth_hub_event_decode(p->topic, p->payload, span_str(h->config_.device_id), &event))) {
+        h->config_.on_event(h->config_.context, &event);
+    }
+    if (p->qos == 1) {
+        mqtt_codec_encode_puback(p->packet_id, &h->wire_.out_);
+    }
+    return buf_ok(&h->wire_.out_);
+}
+
+static err on_suback(struct berth_hub_client *h, struct span codes)
+{
+    if (h->answered_ == h->asked_) {
+        return ERR(MALFORMED);
+    }
+    h->answered_++;
+    return codes.len > 0 && codes.data[0] == MQTT_SUBACK_FAILURE ? ERR(DENIED) : OK;
+}
+
 static err on_packet(struct berth_hub_client *h, const struct mqtt_packet *packet)
 {
     switch (packet->type) {
@@ -68,10 +95,9 @@ static err on_packet(struct berth_hub_client *h, const struct mqtt_packet *packe
         h->acknowledged_ += h->acknowledged_ < h->sent_;
         return OK;
     case MQTT_PUBLISH:
-        if (packet->publish.qos == 1) {
-            mqtt_codec_encode_puback(packet->publish.packet_id, &h->wire_.out_);
-        }
-        return buf_ok(&h->wire_.out_);
+        return on_publish(h, &packet->publish);
+    case MQTT_SUBACK:
+        return on_suback(h, packet->suback.codes);
     case MQTT_PINGRESP:
         return OK;
     default:
@@ -135,6 +161,23 @@ void berth_hub_client_telemetry_topic(const char *device_id,
     }
 }
 
+/* Nothing of what does not fit is written: the session goes on. */
+static err check_room(struct buf *out, size_t len)
+{
+    if (!out->failed) {
+        return OK;
+    }
+    out->failed = false;
+    out->len = len;
+    return ERR(NOMEM);
+}
+
+static uint16_t next_packet_id(struct berth_hub_client *h)
+{
+    h->packet_id_ = (uint16_t)(h->packet_id_ == UINT16_MAX ? 1 : h->packet_id_ + 1);
+    return h->packet_id_;
+}
+
 err berth_hub_client_send(struct berth_hub_client *h, struct span message,
                           const struct berth_property *properties, size_t n_properties)
 {
@@ -148,16 +191,12 @@ err berth_hub_client_send(struct berth_hub_client *h, struct span message,
     }
     berth_hub_client_telemetry_topic(h->config_.device_id, properties, n_properties, &topic);
     TRY(buf_ok(&topic));
-    h->packet_id_ = (uint16_t)(h->packet_id_ == UINT16_MAX ? 1 : h->packet_id_ + 1);
-    mqtt_codec_encode_publish(
-        &(struct mqtt_publish){
-            .topic = buf_span(&topic), .payload = message, .packet_id = h->packet_id_, .qos = 1 },
-        out);
-    if (out->failed) { /* nothing of it was written: the session goes on */
-        out->failed = false;
-        out->len = len;
-        return ERR(NOMEM);
-    }
+    mqtt_codec_encode_publish(&(struct mqtt_publish){ .topic = buf_span(&topic),
+                                                      .payload = message,
+                                                      .packet_id = next_packet_id(h),
+                                                      .qos = 1 },
+                              out);
+    TRY(check_room(out, len));
     h->sent_++;
     return OK;
 }
@@ -165,6 +204,103 @@ err berth_hub_client_send(struct berth_hub_client *h, struct span message,
 uint64_t berth_hub_client_pending(const struct berth_hub_client *h)
 {
     return h->sent_ - h->acknowledged_;
+}
+
+static void filter_of(const struct berth_hub_client *h, enum berth_hub_event_kind kind,
+                      struct buf *filter)
+{
+    switch (kind) {
+    case BERTH_HUB_MESSAGE:
+        buf_printf(filter, "devices/%s/messages/devicebound/#", h->config_.device_id);
+        return;
+    case BERTH_HUB_METHOD:
+        buf_add_str(filter, "$iothub/methods/POST/#");
+        return;
+    case BERTH_HUB_DESIRED:
+        buf_add_str(filter, "$iothub/twin/PATCH/properties/desired/#");
+        return;
+    case BERTH_HUB_TWIN:
+        buf_add_str(filter, "$iothub/twin/res/#");
+        return;
+    }
+}
+
+/* A message is not to be lost: QoS 1. Calls and twins are asked for again. */
+static err subscribe_to(struct berth_hub_client *h, enum berth_hub_event_kind kind)
+{
+    uint8_t memory[TOPIC_MAX];
+    struct buf filter = buf_over(memory, sizeof(memory));
+    struct buf *out = &h->wire_.out_;
+    size_t len = out->len;
+
+    filter_of(h, kind, &filter);
+    TRY(buf_ok(&filter));
+    mqtt_codec_encode_subscribe(next_packet_id(h), buf_span(&filter), kind == BERTH_HUB_MESSAGE,
+                                out);
+    TRY(check_room(out, len));
+    h->asked_++;
+    return OK;
+}
+
+err berth_hub_client_subscribe(struct berth_hub_client *h, unsigned kinds)
+{
+    if (h->state_ != BERTH_HUB_CLIENT_CONNECTED) {
+        return ERR(PRECONDITION);
+    }
+    for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
+        if ((kinds & KINDS[i]) != 0) {
+            TRY(subscribe_to(h, KINDS[i]));
+        }
+    }
+    return OK;
+}
+
+bool berth_hub_client_is_subscribed(const struct berth_hub_client *h)
+{
+    return h->answered_ == h->asked_;
+}
+
+/* QoS 0, as the official devices do: each of these is answered by the hub, or by nobody. */
+static err publish(struct berth_hub_client *h, const struct buf *topic, struct span payload)
+{
+    struct buf *out = &h->wire_.out_;
+    size_t len = out->len;
+
+    if (h->state_ != BERTH_HUB_CLIENT_CONNECTED) {
+        return ERR(PRECONDITION);
+    }
+    TRY(buf_ok(topic));
+    mqtt_codec_encode_publish(
+        &(struct mqtt_publish){ .topic = buf_span(topic), .payload = payload }, out);
+    return check_room(out, len);
+}
+
+err berth_hub_client_respond(struct berth_hub_client *h, struct span request_id, int status,
+                             struct span payload)
+{
+    uint8_t memory[TOPIC_MAX];
+    struct buf topic = buf_over(memory, sizeof(memory));
+
+    buf_printf(&topic, "$iothub/methods/res/%d/?$rid=%.*s", status, SPAN_FMT(request_id));
+    return publish(h, &topic, payload);
+}
+
+err berth_hub_client_get_twin(struct berth_hub_client *h, const char *request_id)
+{
+    uint8_t memory[TOPIC_MAX];
+    struct buf topic = buf_over(memory, sizeof(memory));
+
+    buf_printf(&topic, "$iothub/twin/GET/?$rid=%s", request_id);
+    return publish(h, &topic, SPAN(""));
+}
+
+err berth_hub_client_report(struct berth_hub_client *h, const char *request_id, struct span patch)
+{
+    uint8_t memory[TOPIC_MAX];
+    struct buf topic = buf_over(memory, sizeof(memory));
+
+    buf_printf(&topic, "$iothub/twin/PATCH/properties/reported/?$rid=%s", request_id);
+    return publish(h, &topic, patch);
 }
 
 void berth_hub_client_ping(struct berth_hub_client *h)
