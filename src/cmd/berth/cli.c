@@ -17,6 +17,11 @@ const char *berth_cli_text(const struct cli *cli, const char *name)
     return berth_options_text(&cli->options, name);
 }
 
+const char *berth_cli_text_if(const struct cli *cli, const char *name)
+{
+    return berth_options_knows(&cli->options, name) ? berth_cli_text(cli, name) : NULL;
+}
+
 const char *berth_cli_cstr(struct cli *cli, struct span s)
 {
     const char *text = arena_cstr(&cli->arena, s);

@@ -19,6 +19,7 @@ enum berth_exit {
     BERTH_EXIT_UNAUTHORIZED = 4,
     BERTH_EXIT_CONFLICT = 5, /* exists, in use, or changed meanwhile */
     BERTH_EXIT_REFUSED = 6,  /* the device was, or would be, refused */
+    BERTH_EXIT_DEVICE = 7,   /* the device answered, and its answer is no */
 };
 
 struct command;
@@ -55,6 +56,9 @@ struct endpoint {
 
 /* Option text by name, or NULL; shorthand for berth_options_text(&cli->options, name). */
 const char *berth_cli_text(const struct cli *cli, const char *name);
+
+/* The same, NULL too when the command has no such option. */
+const char *berth_cli_text_if(const struct cli *cli, const char *name);
 
 /* Reads --dev and --output. A BERTH_DEV without a good dev.json is a fault only once something of
  * it is needed. */

@@ -41,16 +41,23 @@ const struct command_group BERTH_GROUPS[] = {
     { "linked-hub", "Hubs that the provisioning service may assign devices to" },
     { "hub", "Hubs and their events" },
     { "hub device-identity", "The device identities of a hub" },
+    { "hub device-identity connection-string", "What an SDK connects as a device by" },
+    { "hub module-identity", "The identities of devices' modules" },
+    { "hub module-identity connection-string", "What an SDK connects as a module by" },
     { "hub device-twin", "What devices report, and what is wanted of them" },
+    { "hub module-twin", "What modules report, and what is wanted of them" },
+    { "hub c2d-message", "Messages to devices" },
     { "device", "A device of your own, simulated" },
+    { "device c2d-message", "The device's side of messages, over HTTPS" },
     { "tpm", "The TPM of a device" },
     { NULL, NULL },
 };
 
 /* In the order of the help. */
-static const struct command *const TABLES[] = { BERTH_COMMANDS_CA, BERTH_COMMANDS_ENROLLMENT,
-                                                BERTH_COMMANDS_MANAGE, BERTH_COMMANDS_HUB,
-                                                BERTH_COMMANDS_DEVICE };
+static const struct command *const TABLES[] = {
+    BERTH_COMMANDS_CA,  BERTH_COMMANDS_ENROLLMENT, BERTH_COMMANDS_MANAGE,
+    BERTH_COMMANDS_HUB, BERTH_COMMANDS_HUB_DEVICE, BERTH_COMMANDS_DEVICE
+};
 
 const struct command *berth_commands_at(size_t i)
 {

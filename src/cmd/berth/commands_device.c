@@ -30,9 +30,32 @@ static const struct option SIMULATE[] = {
     TEXT("properties", NULL, "NAME=VALUE,...", "application properties of the message"),
     CHOICE("transport", "mqtt", "mqtt", "the protocol"),
     FLAG("stay", "stay connected afterwards, until Ctrl-C or until the hub ends the session"),
+    FLAG("receive", "stay connected and take what the hub sends: messages, method calls, which are "
+                    "answered, and desired properties"),
+    INT("method-response-code", 0, 2147483647, "200", "with --receive: the status it answers"),
+    TEXT("method-response-payload", "mrp", "JSON",
+         "with --receive: what it answers; without: what it was called with"),
     FLAG("quiet", "tell only of failures"),
     OPTIONS_END,
 };
+#define AS_DEVICE                                                                                  \
+    OPERAND("device-id", "d", "ID", "the device's ID on the hub"),                                 \
+        TEXT("module-id", "m", "MODULE", "this module of it"),                                     \
+        TEXT("symmetric-key", NULL, "BASE64",                                                      \
+             "log in by the device's own key; without: by the hub login")
+#define LOCK                                                                                       \
+    {                                                                                              \
+        .name = "etag", .alias = "e", .kind = OPTION_TEXT, .traits = OPTION_REQUIRED,              \
+        .value = "ETAG", .help = "the message's, as `receive` shows it"                            \
+    }
+static const struct option C2D_RECEIVE[] = {
+    AS_DEVICE,
+    FLAG("complete", "then tell the hub that it is done with"),
+    FLAG("reject", "then tell the hub that it is not wanted"),
+    FLAG("abandon", "then give it back"),
+    OPTIONS_END,
+};
+static const struct option C2D_SETTLE[] = { AS_DEVICE, LOCK, OPTIONS_END };
 static const struct option TPM_SHOW[] = {
     TCTI,
     FILE_("endorsement-certificate-out", NULL,
@@ -83,6 +106,16 @@ const struct command BERTH_COMMANDS_DEVICE[] = {
       "or with certificates made on the spot under --ca-cert and "
       "--ca-key (or the device CA of --dev).",
       SIMULATE, berth_device_simulate },
+    { "device c2d-message receive", "Take the next message that waits",
+      "It is locked for a minute: complete, reject or abandon it by its etag, or else it waits "
+      "again.",
+      C2D_RECEIVE, berth_device_c2d_receive },
+    { "device c2d-message complete", "Tell the hub that a message is done with", NULL, C2D_SETTLE,
+      berth_device_c2d_complete },
+    { "device c2d-message reject", "Tell the hub that a message is not wanted", NULL, C2D_SETTLE,
+      berth_device_c2d_reject },
+    { "device c2d-message abandon", "Give a message back, to be delivered again", NULL, C2D_SETTLE,
+      berth_device_c2d_abandon },
     { "tpm show", "Show what an enrollment needs to know of a TPM",
       "Makes the endorsement key (0x81010001) and the storage root key (0x81000001) when the TPM "
       "has none yet.",

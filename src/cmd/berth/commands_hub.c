@@ -1,4 +1,4 @@
-/* cmd/berth/commands_hub.c: `berth hub`. Data only. */
+/* cmd/berth/commands_hub.c: `berth hub`: hubs and what they tell. Data only. */
 #include "cmd/berth/commands_rows.h"
 
 static const struct option NOTHING[] = { OPTIONS_END };
@@ -20,31 +20,6 @@ static const struct option HUB_DELETE[] = {
     OPTIONS_END,
 };
 
-#define DEVICE_ID OPERAND("device-id", "d", "ID", "the device's ID on the hub")
-static const struct option DEVICE_LIST[] = { INT("top", 1, 1000, "1000", "at most N rows"),
-                                             OPTIONS_END };
-static const struct option DEVICE_ONE[] = { DEVICE_ID, OPTIONS_END };
-static const struct option DEVICE_DISABLE[] = {
-    DEVICE_ID, TEXT("reason", NULL, "TEXT", "kept with the identity"), OPTIONS_END
-};
-static const struct option TWIN_UPDATE[] = {
-    DEVICE_ID,
-    TEXT("desired", NULL, "JSON|@FILE", "merged into the desired properties; null deletes"),
-    TEXT("tags", NULL, "JSON|@FILE", "merged into the tags"),
-    ETAG,
-    OPTIONS_END,
-};
-static const struct option TWIN_REPLACE[] = {
-    DEVICE_ID,
-    { .name = "json",
-      .alias = "j",
-      .kind = OPTION_TEXT,
-      .traits = OPTION_REQUIRED,
-      .value = "JSON|@FILE",
-      .help = "a twin: its tags and properties.desired are taken" },
-    ETAG,
-    OPTIONS_END,
-};
 static const struct option MONITOR[] = {
     TEXT("device-id", "d", "ID", "of this device alone"),
     { .name = "from",
@@ -57,6 +32,31 @@ static const struct option MONITOR[] = {
     OPTIONS_END,
 };
 
+static const struct option FEEDBACK[] = {
+    TEXT("device-id", "d", "ID", "of this device alone"),
+    INT("count", 1, 1000000000, NULL, "end after N records"),
+    INT("timeout", 1, 1000000000, NULL, "end after N seconds; with --count that is a failure"),
+    OPTIONS_END,
+};
+static const struct option QUERY[] = {
+    { .name = "query-command",
+      .alias = "q",
+      .kind = OPTION_TEXT,
+      .traits = OPTION_REQUIRED | OPTION_OPERAND,
+      .value = "QUERY",
+      .help = "in the query language of hubs" },
+    TOP,
+    OPTIONS_END,
+};
+static const struct option SAS_TOKEN[] = {
+    TEXT("device-id", "d", "ID", "for this device, signed by its key; without: by the hub login"),
+    TEXT("module-id", "m", "ID", "for this module of it"),
+    TEXT("policy-name", "pn", "NAME", "refuse to sign when the hub login is of another policy"),
+    CHOICE("key-type", "primary|secondary", "primary", "which of the device's keys signs"),
+    INT("duration", 1, 31536000, "3600", "seconds that it is good for"),
+    OPTIONS_END,
+};
+
 const struct command BERTH_COMMANDS_HUB[] = {
     { "hub create", "Make a hub and link it", "Its connection string is shown this once.",
       HUB_CREATE, berth_hub_create },
@@ -65,17 +65,17 @@ const struct command BERTH_COMMANDS_HUB[] = {
       "Refused while it has devices or another is linked to it, unless --force is given.",
       HUB_DELETE, berth_hub_delete },
     { "hub monitor-events", "Show telemetry as it arrives", NULL, MONITOR, berth_events_monitor },
-    { "hub device-identity list", "List device identities", NULL, DEVICE_LIST,
-      berth_hub_device_list },
-    { "hub device-identity show", "Show one", NULL, DEVICE_ONE, berth_hub_device_show },
-    { "hub device-identity disable", "Shut a device out; its session ends at once", NULL,
-      DEVICE_DISABLE, berth_hub_device_disable },
-    { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_hub_device_enable },
-    { "hub device-twin show", "Show one", NULL, DEVICE_ONE, berth_hub_twin_show },
-    { "hub device-twin update", "Change desired properties or tags",
-      "A device that is connected is told at once.", TWIN_UPDATE, berth_hub_twin_update },
-    { "hub device-twin replace", "Set all desired properties and tags",
-      "A section that is not named is emptied. Reported properties stay: they are the device's.",
-      TWIN_REPLACE, berth_hub_twin_replace },
+    { "hub monitor-feedback", "Show what became of messages to devices",
+      "Of messages that were sent with --ack. A record that was shown is taken from the hub; with "
+      "--device-id one that shares a batch with another device's stays, and comes again.",
+      FEEDBACK, berth_feedback_monitor },
+    { "hub query", "Ask for twins by what they say",
+      "As: berth hub query \"SELECT * FROM devices WHERE tags.room = 'kitchen'\"\n"
+      "or: berth hub query 'SELECT deviceId, properties.reported.fw AS fw FROM devices'\n"
+      "or: berth hub query 'SELECT status, COUNT() AS n FROM devices GROUP BY status'\n"
+      "FROM devices.modules asks for twins of modules. A row's members are the columns.",
+      QUERY, berth_hub_query },
+    { "hub generate-sas-token", "Make a token, for the Authorization header or an MQTT password",
+      NULL, SAS_TOKEN, berth_identity_sas_token },
     { NULL, NULL, NULL, NULL, NULL },
 };

@@ -11,6 +11,7 @@
 #include "cmd/berth/pem.h"
 #include "cmd/berth/simulate.h"
 #include "cmd/berth/tpm.h"
+#include "model/limits.h"
 #include "json/writer.h"
 
 enum { THREADS_MAX = 64, STAYING_MAX = 1000, KEY_PEM_MAX = 8192 };
@@ -228,15 +229,31 @@ static err read_properties(struct cli *cli, struct simulate_plan *plan)
     return OK;
 }
 
+/* What a method call is answered with must be JSON: a hub passes on nothing else. */
+static err check_answer(struct cli *cli)
+{
+    const char *answer = berth_cli_text(cli, "method-response-payload");
+    AUTO(json) json *document = NULL;
+
+    return answer == NULL || err_is_ok(json_parse(span_str(answer), LIMIT_JSON_DEPTH, &document))
+               ? OK
+               : berth_cli_usage(cli, "--method-response-payload is not JSON");
+}
+
 static err make_plan(struct cli *cli, struct simulate_plan *plan)
 {
     const char *message = berth_cli_text(cli, "message");
 
+    TRY(check_answer(cli));
     *plan = (struct simulate_plan){
         .count = berth_options_int(&cli->options, "count"),
         .interval_ms = berth_options_int(&cli->options, "interval"),
         .message = message ? message : DEFAULT_MESSAGE,
-        .stay = berth_options_flag(&cli->options, "stay"),
+        .stay = berth_options_flag(&cli->options, "stay") ||
+                berth_options_flag(&cli->options, "receive"),
+        .receives = berth_options_flag(&cli->options, "receive"),
+        .method_status = berth_options_int(&cli->options, "method-response-code"),
+        .method_answer = berth_cli_text(cli, "method-response-payload"),
         .tells = !cli->is_json && !berth_options_flag(&cli->options, "quiet"),
         .tells_once = &tells_once,
         .interrupted = &interrupted,
@@ -263,6 +280,8 @@ static void write_device(struct json_writer *w, const struct simulate_device *d)
     json_write_str(w, "message", d->why);
     json_write_str(w, "trackingId", d->result.tracking_id);
     json_write_int(w, "messagesSent", (int64_t)d->sent);
+    json_write_int(w, "messagesReceived", (int64_t)d->received);
+    json_write_int(w, "methodsAnswered", (int64_t)d->answered);
     json_write_end_object(w);
 }
 

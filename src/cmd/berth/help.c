@@ -14,6 +14,7 @@ static const struct {
     { BERTH_EXIT_UNAUTHORIZED, "the login is wrong or lacks a right" },
     { BERTH_EXIT_CONFLICT, "it exists already, is in use, or was changed meanwhile" },
     { BERTH_EXIT_REFUSED, "the device was, or would be, refused" },
+    { BERTH_EXIT_DEVICE, "the device was reached, and said no" },
 };
 
 static const struct {

@@ -7,13 +7,22 @@
 #include "cmd/berth/http_handle.h"
 #include "util/percent.h"
 
-enum { REQUEST_TIMEOUT_S = 60, JSON_DEPTH = 32, ERROR_JSON_DEPTH = 8, RETRY_AFTER_MAX_S = 3600 };
+enum {
+    REQUEST_TIMEOUT_S = 60,
+    JSON_DEPTH = 32,
+    ERROR_JSON_DEPTH = 8,
+    RETRY_AFTER_MAX_S = 3600,
+    HEADERS_MAX = 96 * 1024, /* a message's properties come as headers */
+    DEVICE_NOT_ONLINE = 404103
+};
 
 struct transfer {
     struct cli *cli;
     CURL *curl;
     struct buf body;
     struct span continuation;
+    uint8_t header_bytes[HEADERS_MAX];
+    struct buf headers;
     bool takes_any_status;
     const struct http_stream *stream;
     bool is_ended; /* by the stream's reader */
@@ -38,12 +47,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *context)
 static size_t on_header(char *data, size_t size, size_t n, void *context)
 {
     struct transfer *t = context;
-    struct span rest = span_of(data, size * n), name = span_cut(&rest, ':');
+    struct span line = span_of(data, size * n), rest = line, name = span_cut(&rest, ':');
     static char copy[BERTH_HTTP_CONTINUATION_MAX];
 
     if (span_eq_nocase(name, SPAN("x-ms-continuation")) && rest.len < sizeof(copy)) {
         memcpy(copy, rest.data, rest.len);
         t->continuation = span_trim(span_of(copy, rest.len));
+    }
+    if (span_starts_with(line, SPAN("HTTP/"))) { /* the one that counts is the last */
+        t->headers.len = 0;
+    } else {
+        buf_add(&t->headers, line); /* what does not fit is left out */
     }
     return size * n;
 }
@@ -60,7 +74,10 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, 
 static err make_headers(struct transfer *t, const struct endpoint *to,
                         const struct http_request *request, struct curl_slist **ret_headers)
 {
-    TRY(berth_http_handle_headers(t->cli, to, ret_headers));
+    TRY(berth_http_handle_headers(t->cli, to, request->content_type, ret_headers));
+    for (const char *const *h = request->headers; h != NULL && *h != NULL; h++) {
+        berth_http_handle_add(ret_headers, *h);
+    }
     if (to->key == NULL && request->token != NULL) {
         berth_http_handle_add(ret_headers,
                               berth_cli_printf(t->cli, "Authorization: %s", request->token));
@@ -95,7 +112,7 @@ static void set_request(struct transfer *t, const struct http_request *request)
     }
 }
 
-static void set_callbacks(struct transfer *t, struct curl_slist *headers)
+static void set_callbacks(struct transfer *t, struct curl_slist *headers, int timeout_s)
 {
     CURL *c = t->curl;
 
@@ -111,7 +128,8 @@ static void set_callbacks(struct transfer *t, struct curl_slist *headers)
         (void)curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
         (void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     } else {
-        (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)REQUEST_TIMEOUT_S);
+        (void)curl_easy_setopt(c, CURLOPT_TIMEOUT,
+                               (long)(timeout_s > 0 ? timeout_s : REQUEST_TIMEOUT_S));
     }
 }
 
@@ -139,6 +157,23 @@ static void read_hub_message(struct server_error *e, struct span text)
 
     e->name = keep(e, span_from(name, strlen("ErrorCode:")));
     e->message = keep(e, text);
+}
+
+/* Tracking ID:28F7…-G2:-TimeStamp:2026-… */
+static void read_exception(struct server_error *e, struct span text)
+{
+    static const struct span label = { (const uint8_t *)"Tracking ID:", 12 };
+    static const struct span end = { (const uint8_t *)"-TimeStamp:", 11 };
+    size_t len = 0;
+
+    if (!span_starts_with(text, label)) {
+        return;
+    }
+    text = span_trim(span_from(text, label.len));
+    while (len < text.len && !span_starts_with(span_from(text, len), end)) {
+        len++;
+    }
+    e->tracking_id = keep(e, span_first(text, len));
 }
 
 static void read_error(struct server_error *e, struct span body)
@@ -169,6 +204,7 @@ static void read_error(struct server_error *e, struct span body)
         id = json_text(json_member(document, "details"));
     }
     e->tracking_id = keep(e, span_starts_with(id, label) ? span_from(id, label.len) : id);
+    read_exception(e, json_text(json_member(document, "ExceptionMessage")));
 }
 
 void berth_http_explain(int status, struct span body, const char *what, struct buf *out)
@@ -196,6 +232,16 @@ void berth_http_explain(int status, struct span body, const char *what, struct b
     }
 }
 
+/* A device that is known, but not there: not what 404 is elsewhere. */
+static bool is_not_online(struct span body)
+{
+    struct server_error e = { .message = SPAN_NONE };
+
+    e.memory = buf_over(e.bytes, sizeof(e.bytes));
+    read_error(&e, body);
+    return e.code == DEVICE_NOT_ONLINE || span_eq(e.name, SPAN("DeviceNotOnline"));
+}
+
 static err status_fault(int status, struct span body, const char *what)
 {
     static const struct {
@@ -210,6 +256,7 @@ static err status_fault(int status, struct span body, const char *what)
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         code = codes[i].status == status ? codes[i].code : code;
     }
+    code = code == ERR_NOT_FOUND && is_not_online(body) ? ERR_IO : code;
     berth_http_explain(status, body, what, &text);
     return err_set(code, "%.*s", SPAN_FMT(buf_span(&text)));
 }
@@ -244,7 +291,8 @@ static err perform(struct transfer *t, const struct endpoint *to,
     TRY(make_headers(t, to, request, &headers));
     berth_http_handle_target(t->cli, curl, to, request->path, &connect_to);
     set_request(t, request);
-    set_callbacks(t, headers);
+    set_callbacks(t, headers, request->timeout_s);
+    t->headers = buf_over(t->header_bytes, sizeof(t->header_bytes));
     t->body = arena_buf(&t->cli->arena);
     result = curl_easy_perform(curl);
     TRY(arena_buf_end(&t->cli->arena, &t->body, &reply.body));
@@ -265,6 +313,7 @@ static err perform(struct transfer *t, const struct endpoint *to,
     reply.retry_after_s =
         retry_after_s < RETRY_AFTER_MAX_S ? (int)retry_after_s : RETRY_AFTER_MAX_S;
     TRY(arena_copy(&t->cli->arena, t->continuation, &reply.continuation));
+    TRY(arena_copy(&t->cli->arena, buf_span(&t->headers), &reply.headers));
     *ret_reply = reply;
     return t->stream != NULL ? err_set(ERR_CLOSED, "%s closed the stream", to->host) : OK;
 }
@@ -300,6 +349,27 @@ err berth_http_json(struct cli *cli, const struct endpoint *to, const struct htt
     }
     berth_cli_keep(cli, *ret_document);
     return OK;
+}
+
+bool berth_http_next_header(struct span *lines, struct span *ret_name, struct span *ret_value)
+{
+    struct span line = span_trim(span_cut(lines, '\n'));
+
+    *ret_name = span_cut(&line, ':');
+    *ret_value = span_trim(line);
+    return ret_name->len > 0;
+}
+
+struct span berth_http_header(const struct http_reply *reply, const char *name)
+{
+    struct span lines = reply->headers, n, value;
+
+    while (berth_http_next_header(&lines, &n, &value)) {
+        if (span_eq_nocase(n, span_str(name))) {
+            return value;
+        }
+    }
+    return SPAN_NONE;
 }
 
 err berth_http_stream(struct cli *cli, const struct endpoint *to, const char *path,

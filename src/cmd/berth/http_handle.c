@@ -32,14 +32,16 @@ static err add_authorization(struct cli *cli, const struct endpoint *to,
     return OK;
 }
 
-err berth_http_handle_headers(struct cli *cli, const struct endpoint *to,
+err berth_http_handle_headers(struct cli *cli, const struct endpoint *to, const char *content_type,
                               struct curl_slist **headers)
 {
     if (to->key != NULL) {
         TRY(add_authorization(cli, to, headers));
     }
     berth_http_handle_add(headers, "Expect:");
-    berth_http_handle_add(headers, "Content-Type: application/json; charset=utf-8");
+    berth_http_handle_add(
+        headers, berth_cli_printf(cli, "Content-Type: %s",
+                                  content_type ? content_type : "application/json; charset=utf-8"));
     return OK;
 }
 

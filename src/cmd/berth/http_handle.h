@@ -15,9 +15,9 @@ AUTO_DEFINE(slist, struct curl_slist *, curl_slist_free_all)
 
 /* A line more; without memory the list stays as it is. */
 void berth_http_handle_add(struct curl_slist **list, const char *text);
-/* Adds the headers of every request; without a key in `to` no login. ERR_MALFORMED: the key of the
- * login is not base64. */
-err berth_http_handle_headers(struct cli *cli, const struct endpoint *to,
+/* Adds the headers of every request; without a key in `to` no login. content_type: NULL: JSON.
+ * ERR_MALFORMED: the key of the login is not base64. */
+err berth_http_handle_headers(struct cli *cli, const struct endpoint *to, const char *content_type,
                               struct curl_slist **headers);
 /* path: with its query. *connect_to is made, and is to live as long as the handle. */
 void berth_http_handle_target(struct cli *cli, CURL *curl, const struct endpoint *to,

@@ -22,6 +22,10 @@ static const struct {
       "\\\"Stale\\\"}\",\"ExceptionMessage\":\"\"}",
       "it: Stale (412002); tracking ID t-3" },
     { 404, "{\"Message\":\"ErrorCode:DeviceNotFound;no d\"}", "it: no d (DeviceNotFound)" },
+    { 404,
+      "{\"Message\":\"ErrorCode:DeviceNotFound;no d\",\"ExceptionMessage\":\"Tracking "
+      "ID:28F7-G2-TimeStamp:2026-08-15T09:07:36Z\"}",
+      "it: no d (DeviceNotFound); tracking ID 28F7-G2" },
     { 502, "<html>Bad gateway</html>", "it: the server answered 502" },
     { 500, "", "it: the server answered 500" },
     { 500, "[]", "it: the server answered 500" },
@@ -39,9 +43,27 @@ static void test_explain(void **state)
     }
 }
 
+static void test_headers(void **state)
+{
+    struct http_reply reply = { .headers = SPAN("Date: now\r\nETag:  \"a:b\" \r\n"
+                                                "iothub-app-k:\r\niothub-app-K: 2\r\n\r\n") };
+    struct span lines = reply.headers, name, value;
+    int n = 0;
+
+    (void)state;
+    assert_true(span_eq(berth_http_header(&reply, "etag"), SPAN("\"a:b\"")));
+    assert_true(span_is_absent(berth_http_header(&reply, "eta")));
+    assert_int_equal(berth_http_header(&reply, "IOTHUB-APP-K").len, 0);
+    while (berth_http_next_header(&lines, &name, &value)) {
+        n++;
+    }
+    assert_int_equal(n, 4);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_explain) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_explain),
+                                        cmocka_unit_test(test_headers) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,14 +32,14 @@ err berth_manage_send(struct cli *cli, const struct endpoint *to,
     return document != NULL ? berth_view_show(cli, columns, document) : OK;
 }
 
-static err confirm(struct cli *cli, const char *what)
+err berth_manage_confirm(struct cli *cli, const char *verb, const char *what)
 {
     char answer[16] = "";
 
     if (berth_options_flag(&cli->options, "yes") || !isatty(STDIN_FILENO)) {
         return OK;
     }
-    (void)fprintf(stderr, "Delete %s? [y/N] ", what);
+    (void)fprintf(stderr, "%s %s? [y/N] ", verb, what);
     if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y')) {
         return OK;
     }
@@ -58,7 +58,7 @@ err berth_manage_delete(struct cli *cli, const struct endpoint *to, const char *
     size_t mark = cli->arena.used;
     struct http_reply reply;
 
-    TRY(confirm(cli, what));
+    TRY(berth_manage_confirm(cli, "Delete", what));
     do {
         cli->arena.used = mark; /* of the request before */
         TRY(berth_http_send(cli, to, &request, &reply));

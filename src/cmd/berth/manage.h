@@ -12,6 +12,9 @@ err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *pa
 /* Sends, and shows the object that comes back. */
 err berth_manage_send(struct cli *cli, const struct endpoint *to,
                       const struct http_request *request, const struct view_column *columns);
+/* Asks "Delete policy 'x'? [y/N]" when there is a terminal and no --yes. ERR_CLOSED: the answer was
+ * no. */
+err berth_manage_confirm(struct cli *cli, const char *verb, const char *what);
 /* Asks first when there is a terminal and no --yes, then sends DELETE until all is gone.
  * ERR_CLOSED: the answer was no. what: "policy 'x'". */
 err berth_manage_delete(struct cli *cli, const struct endpoint *to, const char *path,

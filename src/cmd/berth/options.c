@@ -230,6 +230,11 @@ err berth_options_parse(struct options *o, const struct option *command,
                : check_required(o, why, why_size);
 }
 
+bool berth_options_knows(const struct options *o, const char *name)
+{
+    return find(o, span_str(name)).table >= 0;
+}
+
 bool berth_options_has(const struct options *o, const char *name)
 {
     struct place p = find(o, span_str(name));

@@ -62,6 +62,8 @@ const char *berth_options_text(const struct options *o, const char *name);
 int64_t berth_options_int(const struct options *o, const char *name);
 /* Of a flag, or of an OPTION_BOOL that is not "false". */
 bool berth_options_flag(const struct options *o, const char *name);
+/* Is the name in one of the tables? For what several commands share. */
+bool berth_options_knows(const struct options *o, const char *name);
 /* Was it on the command line? */
 bool berth_options_has(const struct options *o, const char *name);
 

@@ -127,7 +127,8 @@ err berth_resource_query(struct cli *cli, const struct resource_query *query)
     size_t mark;
 
     TRY(make_query_body(cli, query->text, &request.body));
-    TRY(berth_cli_service(cli, &service));
+    TRY(query->find_endpoint != NULL ? query->find_endpoint(cli, &service)
+                                     : berth_cli_service(cli, &service));
     mark = cli->arena.used;
     do {
         AUTO(json) json *page = NULL;

@@ -31,6 +31,8 @@ struct resource_query {
     const char *path, *what; /* of POST; "enrollments" */
     const char *text;        /* "SELECT *"; NULL: no body */
     int64_t top;             /* at most so many rows; 0: all */
+    /* Whose query it is; NULL: the service's. */
+    err (*find_endpoint)(struct cli *cli, struct endpoint *ret_endpoint);
     /* Takes a page; its document and the memory of the command that it uses are given up after. */
     err (*on_page)(void *context, json *page);
     void *context;

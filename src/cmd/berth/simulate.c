@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "attest/sas.h"
+#include "cmd/berth/simulate_receive.h"
 #include "posix_tls.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
     RECONNECTS_MAX = 5,
     RECONNECT_AFTER_MS = 1000,
     LASTING_MS = 10 * 1000, /* a session that long was a good one: the count begins anew */
-    IN_BYTES = 16 * 1024,
+    IN_BYTES = 160 * 1024,  /* a method call of the largest size and its topic */
     OUT_BYTES = 272 * 1024, /* a message of the largest size and its topic */
     MESSAGE_BYTES = 262144,
     TOKEN_LASTS_S = 3600
@@ -31,9 +32,37 @@ struct life {
     struct simulate_device *device;
     struct berth_tls tls;
     bool is_open;
+    struct simulate_receiver receiver;
     char token[1024];
     uint8_t in[IN_BYTES], out[OUT_BYTES], message[MESSAGE_BYTES];
 };
+
+static void tell_list(const struct simulate_plan *plan, const struct simulate_device *device,
+                      const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+
+static void tell_list(const struct simulate_plan *plan, const struct simulate_device *device,
+                      const char *format, va_list args)
+{
+    if (!plan->tells) {
+        return;
+    }
+    (void)pthread_mutex_lock(plan->tells_once);
+    (void)printf("%s: ", device->registration_id);
+    (void)vprintf(format, args);
+    (void)putchar('\n');
+    (void)fflush(stdout);
+    (void)pthread_mutex_unlock(plan->tells_once);
+}
+
+void berth_simulate_tell(const struct simulate_plan *plan, const struct simulate_device *device,
+                         const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    tell_list(plan, device, format, args);
+    va_end(args);
+}
 
 static void tell(const struct life *l, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -42,17 +71,9 @@ static void tell(const struct life *l, const char *format, ...)
 {
     va_list args;
 
-    if (!l->plan->tells) {
-        return;
-    }
-    (void)pthread_mutex_lock(l->plan->tells_once);
-    (void)printf("%s: ", l->device->registration_id);
     va_start(args, format);
-    (void)vprintf(format, args);
+    tell_list(l->plan, l->device, format, args);
     va_end(args);
-    (void)putchar('\n');
-    (void)fflush(stdout);
-    (void)pthread_mutex_unlock(l->plan->tells_once);
 }
 
 static void end(struct life *l, enum simulate_outcome outcome, const char *format, ...)
@@ -313,13 +334,13 @@ static err exchange(struct life *l, struct berth_hub_client *h, int wait_ms)
     return flush_hub(l, h);
 }
 
-/* Until the hub has answered CONNECT and acknowledged everything. */
+/* Until the hub has answered CONNECT and SUBSCRIBE, and acknowledged everything. */
 static err settle(struct life *l, struct berth_hub_client *h)
 {
     int64_t deadline = now_ms() + TIMEOUT_MS;
 
     while (berth_hub_client_state(h) == BERTH_HUB_CLIENT_CONNECTING ||
-           berth_hub_client_pending(h) > 0) {
+           berth_hub_client_pending(h) > 0 || !berth_hub_client_is_subscribed(h)) {
         if (now_ms() > deadline) {
             return err_set(ERR_TIMEOUT, "no answer from the hub");
         }
@@ -331,6 +352,14 @@ static err settle(struct life *l, struct berth_hub_client *h)
     return OK;
 }
 
+static err begin_receiving(struct life *l, struct berth_hub_client *h)
+{
+    TRY(berth_simulate_receive_begin(&l->receiver));
+    TRY(settle(l, h));
+    TRY(berth_simulate_receive_twin(&l->receiver));
+    return flush_hub(l, h);
+}
+
 static err connect_hub(struct life *l, struct berth_hub_client *h)
 {
     struct berth_hub_client_config config = { .host_name = l->device->result.assigned_hub,
@@ -340,10 +369,16 @@ static err connect_hub(struct life *l, struct berth_hub_client *h)
     struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
     const char *const resource[] = { config.host_name, "devices", config.device_id };
 
+    l->receiver = (struct simulate_receiver){ .plan = l->plan, .device = l->device, .client = h };
+    if (l->plan->receives) {
+        config.on_event = berth_simulate_receive_event;
+        config.context = &l->receiver;
+    }
     TRY(make_token(l, resource, NULL, &config.token));
     TRY(open_tls(l, config.host_name));
     TRY(berth_hub_client_init(h, &config, &buffers));
-    return settle(l, h);
+    TRY(settle(l, h));
+    return l->plan->receives ? begin_receiving(l, h) : OK;
 }
 
 static bool open_hub(struct life *l, struct berth_hub_client *h)

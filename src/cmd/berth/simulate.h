@@ -22,6 +22,9 @@ struct simulate_plan {
     struct berth_property properties[SIMULATE_PROPERTIES_MAX];
     size_t n_properties;
     bool stay;
+    bool receives;               /* messages, method calls, its twin */
+    int64_t method_status;       /* of its answer to a method call */
+    const char *method_answer;   /* JSON; NULL: what it was called with */
     bool tells;                  /* narrates on stdout */
     pthread_mutex_t *tells_once; /* held while a line is printed */
     const volatile sig_atomic_t *interrupted;
@@ -47,10 +50,14 @@ struct simulate_device {
     /* What became of it. */
     enum simulate_outcome outcome;
     struct berth_provisioning_result result;
-    uint64_t sent; /* messages that the hub has acknowledged */
-    char why[400]; /* "" when done */
+    uint64_t sent;               /* messages that the hub has acknowledged */
+    uint64_t received, answered; /* messages; method calls */
+    char why[400];               /* "" when done */
 };
 
+/* A line for people, of one device at a time. */
+void berth_simulate_tell(const struct simulate_plan *plan, const struct simulate_device *device,
+                         const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Runs to the end, or until interrupted. */
 void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device *device);
 

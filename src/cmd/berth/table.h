@@ -6,7 +6,7 @@
 
 #include "util/arena.h"
 
-enum { TABLE_COLUMNS_MAX = 10 };
+enum { TABLE_COLUMNS_MAX = 16 };
 
 struct table_row {
     struct table_row *next;

@@ -142,7 +142,7 @@ static err renew_headers(struct transfer *t, struct lane *lane)
     }
     curl_slist_free_all(lane->headers);
     lane->headers = NULL;
-    TRY(berth_http_handle_headers(t->cli, &t->to, &lane->headers));
+    TRY(berth_http_handle_headers(t->cli, &t->to, NULL, &lane->headers));
     lane->token_ms = now_ms;
     (void)curl_easy_setopt(lane->curl, CURLOPT_HTTPHEADER, lane->headers);
     return OK;

@@ -83,6 +83,14 @@ static const json *follow(struct cli *cli, const json *object, struct span path)
     return object;
 }
 
+struct span berth_view_value(struct cli *cli, const json *value)
+{
+    return json_is_null(value)     ? SPAN_NONE
+           : json_is_string(value) ? short_time(cli, json_text(value))
+           : json_is_array(value)  ? join(cli, value)
+                                   : print(cli, value);
+}
+
 struct span berth_view_text(struct cli *cli, const json *object, const char *path)
 {
     struct span rest = span_str(path);
@@ -90,12 +98,9 @@ struct span berth_view_text(struct cli *cli, const json *object, const char *pat
     while (!span_is_absent(rest)) {
         const json *value = follow(cli, object, span_cut(&rest, '|'));
 
-        if (value == NULL || json_is_null(value)) {
-            continue;
+        if (value != NULL && !json_is_null(value)) {
+            return berth_view_value(cli, value);
         }
-        return json_is_string(value)  ? short_time(cli, json_text(value))
-               : json_is_array(value) ? join(cli, value)
-                                      : print(cli, value);
     }
     return SPAN_NONE;
 }

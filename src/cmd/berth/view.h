@@ -17,6 +17,8 @@ struct view_column {
  */
 struct span berth_view_text(struct cli *cli, const json *object, const char *path);
 
+/* The text of one value, by the same rules; absent for null. */
+struct span berth_view_value(struct cli *cli, const json *value);
 /* 2017-10-12 19:23:50Z, of the command's memory. */
 struct span berth_view_time(struct cli *cli, int64_t time_ms);
 
