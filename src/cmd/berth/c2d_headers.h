@@ -1,5 +1,6 @@
 /* cmd/berth/c2d_headers.h: a cloud-to-device message as HTTP headers, both ways (reference
- * iothub-device-api.md 11; doc/wire/hub.md): a back end sends it so, and a device receives it so.
+ * iothub-device-api.md 11; doc/wire/hub-c2d.md): a back end sends it so, and a device receives it
+ * so.
  */
 #ifndef CMD_BERTH_C2D_HEADERS_H
 #define CMD_BERTH_C2D_HEADERS_H

@@ -1,5 +1,5 @@
 /* cmd/berth/c2d_message.c: `berth hub c2d-message`: a back end's messages to devices, over the
- * hub's REST (doc/wire/hub.md). */
+ * hub's REST (doc/wire/hub-c2d.md). */
 #include "cmd/berth/c2d_headers.h"
 #include "cmd/berth/commands.h"
 #include "cmd/berth/feedback.h"

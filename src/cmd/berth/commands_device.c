@@ -53,6 +53,7 @@ static const struct option C2D_RECEIVE[] = {
     FLAG("complete", "then tell the hub that it is done with"),
     FLAG("reject", "then tell the hub that it is not wanted"),
     FLAG("abandon", "then give it back"),
+    INT("lock-timeout", 1, 300, "60", "seconds until it waits again, unless it is settled"),
     OPTIONS_END,
 };
 static const struct option C2D_SETTLE[] = { AS_DEVICE, LOCK, OPTIONS_END };
@@ -107,8 +108,7 @@ const struct command BERTH_COMMANDS_DEVICE[] = {
       "--ca-key (or the device CA of --dev).",
       SIMULATE, berth_device_simulate },
     { "device c2d-message receive", "Take the next message that waits",
-      "It is locked for a minute: complete, reject or abandon it by its etag, or else it waits "
-      "again.",
+      "It is locked then: complete, reject or abandon it by its etag, or else it waits again.",
       C2D_RECEIVE, berth_device_c2d_receive },
     { "device c2d-message complete", "Tell the hub that a message is done with", NULL, C2D_SETTLE,
       berth_device_c2d_complete },

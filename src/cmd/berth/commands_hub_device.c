@@ -98,7 +98,9 @@ static const struct option C2D_SEND[] = {
     INT("timeout", 1, 1000000000, NULL, "with --wait: for so many seconds; that is a failure"),
     OPTIONS_END,
 };
-static const struct option C2D_PURGE[] = { DEVICE_ID, YES, OPTIONS_END };
+static const struct option C2D_PURGE[] = {
+    DEVICE_ID, TEXT("module-id", "m", "MODULE", "for this module of it"), YES, OPTIONS_END
+};
 
 const struct command BERTH_COMMANDS_HUB_DEVICE[] = {
     { "hub device-identity create", "Make a device's identity",

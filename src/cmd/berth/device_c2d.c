@@ -124,6 +124,7 @@ static err settle(struct cli *cli, const struct device *d, const json *message)
 err berth_device_c2d_receive(struct cli *cli)
 {
     struct device d;
+    const char *headers[2] = { NULL };
     struct http_request request;
     struct http_reply reply;
     json *message = NULL;
@@ -131,6 +132,9 @@ err berth_device_c2d_receive(struct cli *cli)
     TRY(check_one_end(cli));
     TRY(log_in(cli, &d));
     request = request_of(cli, &d, "GET", NULL, "", "");
+    headers[0] =
+        berth_cli_printf(cli, "iothub-messagelocktimeout: %s", berth_cli_text(cli, "lock-timeout"));
+    request.headers = headers;
     TRY(berth_http_send(cli, &d.hub, &request, &reply));
     if (reply.status == 204) {
         (void)puts(cli->is_json ? "null" : "No message waits.");
