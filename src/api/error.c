@@ -163,6 +163,8 @@ const char *error_hub_name(enum reason reason)
     case REASON_THUMBPRINT_MISMATCH:
     case REASON_DEVICE_CREDENTIAL_UNSUPPORTED:
     case REASON_CLIENT_ID_MISMATCH:
+    case REASON_IDENTITY_NAME_MISMATCH:
+    case REASON_SAS_DISABLED:
         return "IotHubUnauthorized";
     case REASON_SESSION_TAKEN_OVER:
         return "ConnectionForcefullyClosedOnNewConnection";

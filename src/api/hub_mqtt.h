@@ -29,10 +29,11 @@ struct hub_mqtt {
     unsigned appends_in_flight;
     enum hub_credential credential;
     int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
-    size_t hub_len, client_len, generation_len;
+    size_t hub_len, client_len, generation_len, model_len;
     uint8_t hub[LIMIT_HOST_NAME];    /* folded */
     uint8_t client[LIMIT_CLIENT_ID]; /* its ID: "{device}" or "{device}/{module}" */
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
+    uint8_t model[LIMIT_MODEL_ID]; /* that it says it is of */
     struct filters filters;
     struct hub_mqtt_will will;
 };

@@ -3,6 +3,7 @@
 #include "api/hub_mqtt_job.h"
 
 #include "api/error.h"
+#include "util/percent.h"
 
 /* CONNACK codes by what they make SDKs do: 5 makes some give up, 3 keeps all trying, 4 is never
  * sent (reference section 3). */
@@ -37,9 +38,37 @@ static enum surface_step refuse_connect(struct hub_mqtt *h, enum reason reason, 
     return SURFACE_CLOSE;
 }
 
+static bool keep_client_id(struct hub_mqtt *h, const struct topic_hub_user *user)
+{
+    struct buf id = buf_over(h->client, sizeof(h->client));
+
+    if (!model_is_device_id(user->device_id) ||
+        (!span_is_absent(user->module_id) && !model_is_device_id(user->module_id))) {
+        return false;
+    }
+    buf_add(&id, user->device_id);
+    if (!span_is_absent(user->module_id)) {
+        buf_add_u8(&id, '/');
+        buf_add(&id, user->module_id);
+    }
+    h->client_len = id.len;
+    return true;
+}
+
+static bool keep_model_id(struct hub_mqtt *h, const struct topic_hub_user *user)
+{
+    struct buf id = buf_over(h->model, sizeof(h->model));
+
+    if (!span_is_empty(user->model_id) && !err_is_ok(percent_decode(user->model_id, &id))) {
+        return false;
+    }
+    h->model_len = id.len;
+    return true;
+}
+
 static bool keep_names(struct hub_mqtt *h, const struct topic_hub_user *user)
 {
-    if (user->hub.len > sizeof(h->hub) || !model_is_device_id(user->device_id)) {
+    if (user->hub.len > sizeof(h->hub) || !keep_client_id(h, user) || !keep_model_id(h, user)) {
         return false;
     }
     for (size_t i = 0; i < user->hub.len; i++) {
@@ -47,8 +76,6 @@ static bool keep_names(struct hub_mqtt *h, const struct topic_hub_user *user)
         h->hub[i] = (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     h->hub_len = user->hub.len;
-    memcpy(h->client, user->device_id.data, user->device_id.len);
-    h->client_len = user->device_id.len;
     return true;
 }
 
@@ -121,6 +148,9 @@ static enum surface_step start_login(struct hub_mqtt *h, const struct mqtt_conne
         .is_chain_unreadable = peer->has_unreadable_chain,
         .token = c->password,
         .clean_session = c->clean_session,
+        .model_id = hub_mqtt_model_id(h),
+        .bus = h->surface->service->bus,
+        .member = &h->member,
         .transport = peer->transport,
         .peer = span_str(peer->address),
     };
@@ -146,10 +176,7 @@ enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
     h->is_clean = c->clean_session;
     if (!err_is_ok(topic_parse_hub_user(c->username, &user)) || !keep_names(h, &user)) {
         return refuse_connect(h, REASON_REQUEST_MALFORMED,
-                              "the user name is not {hub}/{device}/?api-version={version}", io);
-    }
-    if (!span_is_absent(user.module_id)) {
-        return refuse_connect(h, REASON_DEVICE_NOT_FOUND, "module identities are not served", io);
+                              "the user name is not {hub}/{device}[/{module}]/?api-version=…", io);
     }
     reason = c->has_will ? keep_will(h, &c->will) : REASON_GRANTED;
     if (reason != REASON_GRANTED) {

@@ -18,7 +18,7 @@ static uint8_t subscribe(struct filters *f, struct span filter, uint8_t qos)
 static void run_keep(struct task *t)
 {
     struct hub_job *job = t->state;
-    err e = hub_session_keep(&t->env, &job->kept, &job->verdict);
+    err e = hub_session_keep(&t->env, &job->kept, t->service->bus, job->member, &job->verdict);
 
     if (!err_is_ok(e)) {
         job->verdict = err_is(e, ERR_BUSY) ? VERDICT(THROTTLED) : VERDICT(INTERNAL);
@@ -53,6 +53,7 @@ static enum surface_step keep_filters(struct hub_mqtt *h, const struct hub_job *
                                   .generation_id = span_of(h->generation, h->generation_len),
                                   /* the connection waits for us */
                                   .filters = filters_span(&h->filters) };
+    job->member = &h->member;
     t->run = run_keep;
     io->task = t;
     return SURFACE_WORK;
@@ -62,6 +63,7 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
                                      struct surface_io *io)
 {
     struct hub_job answer = { .packet_id = p->subscribe.packet_id };
+    struct filters before = h->filters;
     struct span rest = p->subscribe.filters;
     struct span filter;
     uint8_t qos;
@@ -73,7 +75,8 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
             filters_remove(&h->filters, filter);
         }
     }
-    if (!h->is_clean) {
+    /* SDKs subscribe again after each reconnect to what is kept already. */
+    if (!h->is_clean && !span_eq(filters_span(&before), filters_span(&h->filters))) {
         return keep_filters(h, &answer, io);
     }
     acknowledge(&answer, io);

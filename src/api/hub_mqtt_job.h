@@ -20,6 +20,7 @@ struct hub_job {
         };
         struct { /* KEEP: subscriptions, before they are granted */
             struct session kept;
+            const struct bus_member *member;
             uint8_t codes[LIMIT_SUBSCRIPTIONS];
             size_t n_codes; /* 0: UNSUBSCRIBE */
         };
@@ -40,6 +41,12 @@ static inline struct span hub_mqtt_hub(const struct hub_mqtt *h)
 static inline struct span hub_mqtt_client_id(const struct hub_mqtt *h)
 {
     return span_of(h->client, h->client_len);
+}
+
+/* Absent: it named none. */
+static inline struct span hub_mqtt_model_id(const struct hub_mqtt *h)
+{
+    return h->model_len > 0 ? span_of(h->model, h->model_len) : SPAN_NONE;
 }
 
 struct access_note hub_mqtt_note(const struct hub_mqtt *h, const char *operation);

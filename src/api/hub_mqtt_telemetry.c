@@ -23,6 +23,7 @@ static enum reason fill_event(const struct hub_mqtt *h, struct task *t,
     m->hub = hub_mqtt_hub(h);
     m->client_id = hub_mqtt_client_id(h);
     m->generation_id = span_of(h->generation, h->generation_len);
+    m->model_id = hub_mqtt_model_id(h);
     m->credential = h->credential;
     m->is_will = telemetry->is_will;
     m->retain = telemetry->retain;

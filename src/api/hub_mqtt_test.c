@@ -11,6 +11,7 @@ static struct wire_world world;
 
 static void put_device(const char *id, enum device_status status, struct span thumbprint)
 {
+    bool is_module = strchr(id, '/') != NULL;
     struct device d = { .hub = SPAN(WIRE_HUB),
                         .device_id = span_str(id),
                         .generation_id = SPAN("638000000000000000"),
@@ -20,7 +21,7 @@ static void put_device(const char *id, enum device_status status, struct span th
                         .primary_thumbprint = thumbprint,
                         .secondary_thumbprint = thumbprint };
 
-    wire_put(&world, &KIND_DEVICE, &d);
+    wire_put(&world, is_module ? &KIND_MODULE : &KIND_DEVICE, &d);
 }
 
 static int set_up(void **state)
@@ -37,6 +38,8 @@ static int set_up(void **state)
     put_device("dev1", DEVICE_ENABLED, buf_span(&hex));
     put_device("registrations", DEVICE_ENABLED, buf_span(&hex));
     put_device("off", DEVICE_DISABLED, buf_span(&hex));
+    put_device("off/m", DEVICE_ENABLED, buf_span(&hex));
+    put_device("dev1/m", DEVICE_ENABLED, buf_span(&hex));
     put_device("other", DEVICE_ENABLED, SPAN("00"));
     return 0;
 }
@@ -92,7 +95,15 @@ static const struct connect_case connect_cases[] = {
     { USER("dev1"), "Dev1", MQTT_NOT_AUTHORIZED, REASON_CLIENT_ID_MISMATCH },
     { USER("other"), "other", MQTT_NOT_AUTHORIZED, REASON_THUMBPRINT_MISMATCH },
     { USER("off"), "off", MQTT_UNAVAILABLE, REASON_DEVICE_DISABLED },
-    { WIRE_HUB "/dev1/m/?" WIRE_VERSION, "dev1/m", MQTT_NOT_AUTHORIZED, REASON_DEVICE_NOT_FOUND },
+    { WIRE_HUB "/dev1/m/?" WIRE_VERSION, "dev1/m", MQTT_ACCEPTED, REASON_GRANTED },
+    { WIRE_HUB "/dev1/m/" WIRE_VERSION, "dev1/m", MQTT_ACCEPTED, REASON_GRANTED },
+    { WIRE_HUB "/dev1/m", "dev1/m", MQTT_ACCEPTED, REASON_GRANTED },
+    { WIRE_HUB "/dev1/m/?" WIRE_VERSION, "dev1", MQTT_NOT_AUTHORIZED, REASON_CLIENT_ID_MISMATCH },
+    { USER("dev1"), "dev1/m", MQTT_NOT_AUTHORIZED, REASON_CLIENT_ID_MISMATCH },
+    { WIRE_HUB "/dev1/x/?" WIRE_VERSION, "dev1/x", MQTT_NOT_AUTHORIZED, REASON_MODULE_NOT_FOUND },
+    { WIRE_HUB "/off/m/?" WIRE_VERSION, "off/m", MQTT_UNAVAILABLE, REASON_DEVICE_DISABLED },
+    { USER("dev1") "&model-id=%zz", "dev1", MQTT_UNAVAILABLE, REASON_REQUEST_MALFORMED },
+    { WIRE_HUB "/dev1/m n/?" WIRE_VERSION, "dev1/m n", MQTT_UNAVAILABLE, REASON_REQUEST_MALFORMED },
     { WIRE_HUB, "dev1", MQTT_UNAVAILABLE, REASON_REQUEST_MALFORMED },
     { WIRE_HUB "/", "dev1", MQTT_UNAVAILABLE, REASON_REQUEST_MALFORMED },
     { "/dev1", "dev1", MQTT_UNAVAILABLE, REASON_REQUEST_MALFORMED },

@@ -19,6 +19,7 @@ static void begin(struct telemetry *t, struct http_call *call, const struct hub_
     t->message.hub = session->device.hub;
     t->message.client_id = session->device.device_id;
     t->message.generation_id = session->device.generation_id;
+    t->message.model_id = session->device.model_id;
     t->message.credential = session->credential;
     t->message.now_ms = call->env->now_ms;
 }

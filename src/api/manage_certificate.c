@@ -1,7 +1,8 @@
-/* api/manage_certificate.c: uploaded CA certificates, in the shapes of Azure's ARM (reference
- * dps-service-api.md 8.3; doc/wire/manage.md). */
+/* api/manage_certificate.c: uploaded CA certificates, of the instance or of a hub that it made, in
+ * the shapes of Azure's ARM (reference dps-service-api.md 8.3; doc/wire/manage.md). */
 #include "api/manage_http.h"
 #include "core/certificate.h"
+#include "hub/settings.h"
 #include "util/percent.h"
 #include "util/timefmt.h"
 
@@ -14,19 +15,69 @@ static void write_date(struct json_writer *w, const char *name, int64_t time_ms)
     json_write_text(w, name, buf_span(&text));
 }
 
+/* Whose certificates the path is about, and which of them. */
+struct holder {
+    struct span id_scope; /* or a hub's host name */
+    struct span base;     /* the path of all of them, ended by NUL */
+    struct span name;     /* absent: all */
+};
+
+static err find_hub(struct http_call *call, struct holder *h, struct verdict *ret_verdict)
+{
+    struct hub hub;
+
+    TRY(hub_settings_find(call->env, h->id_scope, call->params[0], &hub, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    TRY(arena_printf(call->env->arena, &h->base, "/berth/v1/hubs/%.*s/certificates",
+                     SPAN_FMT(hub.name)));
+    h->id_scope = hub.host_name;
+    h->name = call->params[1];
+    return OK;
+}
+
+/* Routes below a hub have the hub's name first. */
+static err find_holder(struct http_call *call, struct holder *ret_holder,
+                       struct verdict *ret_verdict)
+{
+    struct holder h = { .base = SPAN("/berth/v1/certificates"), .name = call->params[0] };
+    struct instance instance;
+
+    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    h.id_scope = instance.id_scope;
+    if (span_starts_with(span_str(call->route->path), SPAN("/berth/v1/hubs/"))) {
+        TRY(find_hub(call, &h, ret_verdict));
+    }
+    *ret_holder = h;
+    return OK;
+}
+
 static err write_certificate(struct http_call *call, const struct certificate *c, bool with_code,
                              struct json_writer *w)
 {
     struct buf id = arena_buf(call->env->arena);
+    bool is_hub = !model_may_be_id_scope(c->id_scope);
     struct span id_text;
 
-    buf_add_str(&id, "/berth/v1/certificates/");
+    buf_add_str(&id, "/berth/v1/");
+    if (is_hub) {
+        buf_add_str(&id, "hubs/");
+        percent_encode(call->params[0], &id);
+        buf_add_u8(&id, '/');
+    }
+    buf_add_str(&id, "certificates/");
     percent_encode(c->name, &id);
     TRY(arena_buf_end(call->env->arena, &id, &id_text));
     json_write_begin_object(w, NULL);
     json_write_text(w, "name", c->name);
     json_write_text(w, "id", id_text);
-    json_write_str(w, "type", "Microsoft.Devices/ProvisioningServices/Certificates");
+    json_write_str(w, "type",
+                   is_hub ? "Microsoft.Devices/IotHubs/Certificates"
+                          : "Microsoft.Devices/ProvisioningServices/Certificates");
     json_write_text_if(w, "etag", c->etag);
     json_write_begin_object(w, "properties");
     json_write_text(w, "subject", c->subject);
@@ -81,28 +132,29 @@ static struct span key_of(const void *row)
 
 err manage_certificate_list(struct http_call *call)
 {
-    static const struct manage_listing l = { .path = "/berth/v1/certificates",
-                                             .row_size = sizeof(struct certificate),
-                                             .fetch = fetch,
-                                             .write = write_row,
-                                             .key = key_of };
-    struct instance instance;
+    struct manage_listing l = {
+        .row_size = sizeof(struct certificate), .fetch = fetch, .write = write_row, .key = key_of
+    };
+    struct holder holder;
     struct verdict v;
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
-    return verdict_is_granted(v) ? manage_page_answer(call, &l, instance.id_scope)
-                                 : http_call_refuse(call, v);
+    TRY(find_holder(call, &holder, &v));
+    if (!verdict_is_granted(v)) {
+        return http_call_refuse(call, v);
+    }
+    l.path = (const char *)holder.base.data;
+    return manage_page_answer(call, &l, holder.id_scope);
 }
 
 err manage_certificate_get(struct http_call *call)
 {
-    struct instance instance;
+    struct holder holder;
     struct certificate c;
     struct verdict v;
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    TRY(find_holder(call, &holder, &v));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_get(call->env, instance.id_scope, call->params[0], &c, &v));
+        TRY(core_certificate_get(call->env, holder.id_scope, holder.name, &c, &v));
     }
     return answer_certificate(call, &c, false, v);
 }
@@ -135,10 +187,10 @@ static err read_upload(struct http_call *call, const json *document, struct span
 }
 
 /* Authorization and body of a request that brings a certificate. */
-static err begin_upload(struct http_call *call, struct instance *ret_instance, json **ret_document,
+static err begin_upload(struct http_call *call, struct holder *ret_holder, json **ret_document,
                         struct span *ret_text, bool *ret_is_verified, struct verdict *ret_verdict)
 {
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, ret_instance, ret_verdict));
+    TRY(find_holder(call, ret_holder, ret_verdict));
     if (verdict_is_granted(*ret_verdict)) {
         TRY(http_call_body_object(call, false, ret_document, ret_verdict));
     }
@@ -151,35 +203,35 @@ static err begin_upload(struct http_call *call, struct instance *ret_instance, j
 err manage_certificate_put(struct http_call *call)
 {
     AUTO(json) json *document = NULL;
-    struct instance instance;
+    struct holder holder;
     struct certificate c;
     struct core_match match;
     struct span text;
     bool is_verified;
     struct verdict v;
 
-    TRY(begin_upload(call, &instance, &document, &text, &is_verified, &v));
+    TRY(begin_upload(call, &holder, &document, &text, &is_verified, &v));
     TRY(http_call_if_match(call, &match));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_put(call->env, instance.id_scope, call->params[0], text, is_verified,
-                                 &match, &c, &v));
+        TRY(core_certificate_put(call->env, holder.id_scope, holder.name, text, is_verified, &match,
+                                 &c, &v));
     }
     return answer_certificate(call, &c, false, v);
 }
 
 err manage_certificate_delete(struct http_call *call)
 {
-    struct instance instance;
+    struct holder holder;
     struct core_match match;
     struct verdict v;
     bool is_forced;
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    TRY(find_holder(call, &holder, &v));
     TRY(http_call_if_match(call, &match));
     TRY(manage_is_forced(call, &is_forced));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_delete(call->env, instance.id_scope, call->params[0], is_forced,
-                                    &match, &v));
+        TRY(core_certificate_delete(call->env, holder.id_scope, holder.name, is_forced, &match,
+                                    &v));
     }
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);
@@ -190,16 +242,16 @@ err manage_certificate_delete(struct http_call *call)
 
 err manage_certificate_generate_code(struct http_call *call)
 {
-    struct instance instance;
+    struct holder holder;
     struct certificate c;
     struct core_match match;
     struct verdict v;
 
-    TRY(http_call_authorize_instance(call, RIGHT_SERVICE_CONFIG, &instance, &v));
+    TRY(find_holder(call, &holder, &v));
     TRY(http_call_if_match(call, &match));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_generate_code(call->env, instance.id_scope, call->params[0], &match,
-                                           &c, &v));
+        TRY(core_certificate_generate_code(call->env, holder.id_scope, holder.name, &match, &c,
+                                           &v));
     }
     return answer_certificate(call, &c, true, v);
 }
@@ -207,18 +259,17 @@ err manage_certificate_generate_code(struct http_call *call)
 err manage_certificate_verify(struct http_call *call)
 {
     AUTO(json) json *document = NULL;
-    struct instance instance;
+    struct holder holder;
     struct certificate c;
     struct core_match match;
     struct span text;
     bool ignored;
     struct verdict v;
 
-    TRY(begin_upload(call, &instance, &document, &text, &ignored, &v));
+    TRY(begin_upload(call, &holder, &document, &text, &ignored, &v));
     TRY(http_call_if_match(call, &match));
     if (verdict_is_granted(v)) {
-        TRY(core_certificate_verify(call->env, instance.id_scope, call->params[0], text, &match, &c,
-                                    &v));
+        TRY(core_certificate_verify(call->env, holder.id_scope, holder.name, text, &match, &c, &v));
     }
     return answer_certificate(call, &c, false, v);
 }

@@ -113,6 +113,7 @@ err topic_parse_hub_user(struct span username, struct topic_hub_user *ret_user)
         rest = span_from(rest, 1);
     }
     u.api_version = find_parameter(rest, SPAN("api-version"));
+    u.model_id = find_parameter(rest, SPAN("model-id"));
     *ret_user = u;
     return OK;
 }
@@ -160,13 +161,22 @@ err topic_parse_dps_request(struct span topic, struct topic_dps_request *ret_req
 
 /* ---- telemetry ---- */
 
-err topic_parse_telemetry(struct span topic, struct span device_id, struct span *ret_bag)
+/* "devices/{device}[/modules/{module}]" at the front, of this very client? */
+static bool cut_client(struct span *rest, struct span client_id)
+{
+    struct span module = client_id;
+    struct span device = span_cut(&module, '/');
+
+    return span_eq(span_cut(rest, '/'), SPAN("devices")) && span_eq(span_cut(rest, '/'), device) &&
+           (span_is_absent(module) || (span_eq(span_cut(rest, '/'), SPAN("modules")) &&
+                                       span_eq(span_cut(rest, '/'), module)));
+}
+
+err topic_parse_telemetry(struct span topic, struct span client_id, struct span *ret_bag)
 {
     struct span rest = topic;
 
-    if (!span_eq(span_cut(&rest, '/'), SPAN("devices")) ||
-        !span_eq(span_cut(&rest, '/'), device_id) ||
-        !span_eq(span_cut(&rest, '/'), SPAN("messages")) ||
+    if (!cut_client(&rest, client_id) || !span_eq(span_cut(&rest, '/'), SPAN("messages")) ||
         !span_eq(span_cut(&rest, '/'), SPAN("events"))) {
         return ERR(MALFORMED);
     }

@@ -24,6 +24,7 @@ struct topic_hub_user {
     struct span hub, device_id; /* not empty; otherwise unchecked */
     struct span module_id;      /* absent: a device */
     struct span api_version;    /* as sent, or absent */
+    struct span model_id;       /* as sent, percent-encoded; or absent */
 };
 err topic_parse_hub_user(struct span username, struct topic_hub_user *ret_user);
 
@@ -39,9 +40,10 @@ struct topic_dps_request {
 };
 err topic_parse_dps_request(struct span topic, struct topic_dps_request *ret_request);
 
-/* devices/{device_id}/messages/events[/[?]{bag}[/]], of this very device   iothub-device-api.md 6.
+/* devices/{device}[/modules/{module}]/messages/events[/[?]{bag}[/]], of this very client
+ * ("{device}[/{module}]")                                                  iothub-device-api.md 6.
  * *ret_bag: the properties, undecoded; empty when there are none. */
-err topic_parse_telemetry(struct span topic, struct span device_id, struct span *ret_bag);
+err topic_parse_telemetry(struct span topic, struct span client_id, struct span *ret_bag);
 
 /* $iothub/twin/GET/?$rid={rid}, $iothub/twin/PATCH/properties/reported/?$rid={rid}[&$version={v}]
  * iothub-device-api.md 8 */

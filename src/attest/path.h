@@ -1,5 +1,5 @@
-/* attest/path.h: judging a certificate by the CA certificates of an enrollment, whatever it proves;
- * inside attest/ only. */
+/* attest/path.h: judging a certificate by the CA certificates of an enrollment or of a hub,
+ * whatever it proves. */
 #ifndef ATTEST_PATH_H
 #define ATTEST_PATH_H
 

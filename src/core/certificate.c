@@ -112,21 +112,35 @@ static struct core_anchor_owner anchor_owner(const struct certificate *c)
                                        .owner = c->name };
 }
 
+static err is_live(struct certificate_work *w, struct store_tx *tx, bool *ret_is)
+{
+    struct hub hub = { .host_name = w->given->id_scope };
+
+    if (model_may_be_id_scope(w->given->id_scope)) {
+        return core_instance_is_live(w->env, tx, w->given->id_scope, ret_is);
+    }
+    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, ret_is));
+    *ret_is = *ret_is && hub.life == LIFE_ACTIVE;
+    return OK;
+}
+
 /* There is room for one more, and someone to have it. */
 static err check_new(struct certificate_work *w, struct store_tx *tx)
 {
     struct certificate prefix = { .id_scope = w->given->id_scope };
     struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
-    bool is_live;
+    int most =
+        model_may_be_id_scope(w->given->id_scope) ? LIMIT_CERTIFICATES : LIMIT_HUB_CERTIFICATES;
+    bool is_there;
     int64_t n;
 
-    TRY(core_instance_is_live(w->env, tx, w->given->id_scope, &is_live));
+    TRY(is_live(w, tx, &is_there));
     TRY(store_count(tx, &KIND_CERTIFICATE, &scan, &n));
-    if (!is_live) {
+    if (!is_there) {
         w->verdict = VERDICT(RESOURCE_NOT_FOUND);
-    } else if (n >= LIMIT_CERTIFICATES) {
+    } else if (n >= most) {
         return core_match_refuse(w->env, REASON_QUOTA_EXCEEDED, &w->verdict,
-                                 "CA certificates: at most %d.", LIMIT_CERTIFICATES);
+                                 "CA certificates: at most %d.", most);
     }
     return OK;
 }

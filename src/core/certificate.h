@@ -1,5 +1,6 @@
 /* core/certificate.h: uploaded CA certificates and the proof of their possession (reference
- * dps-service-api.md 8.3). */
+ * dps-service-api.md 8.3): of an instance, or of a hub (reference iothub-device-api.md 2.4), whose
+ * host name, folded, stands for the ID scope then. No hub's host name looks like an ID scope. */
 #ifndef CORE_CERTIFICATE_H
 #define CORE_CERTIFICATE_H
 

@@ -20,6 +20,7 @@ struct bus {
     pthread_mutex_t orders[N_ORDERS]; /* one for the devices of many buckets */
     uint64_t seed; /* strangers choose device IDs, so the table's order is not theirs to know */
     size_t sessions;
+    uint64_t joined;                       /* ever */
     struct bus_member *listeners;          /* ring of those without a device */
     struct bus_member *buckets[N_BUCKETS]; /* rings of the others, by hub and device */
 };
@@ -141,7 +142,8 @@ void bus_join(struct bus *b, struct bus_member *m)
     struct bus_member **head;
 
     lock(b);
-    m->is_session_ = false;
+    m->is_session_ = m->is_superseded_ = false;
+    m->order_ = ++b->joined;
     (void)empty_box(m);
     head = ring_of(b, m->hub, m->client_id);
     if (*head == NULL) {
@@ -175,6 +177,33 @@ void bus_claim(struct bus *b, struct bus_member *m)
         b->sessions++;
     }
     unlock(b);
+}
+
+bool bus_supersede(struct bus *b, const struct bus_member *m)
+{
+    struct bus_member *head;
+    bool is_any = false;
+
+    lock(b);
+    head = *ring_of(b, m->hub, m->client_id);
+    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
+        if (x->order_ < m->order_ && is_of(x, m->hub, m->client_id)) {
+            x->is_superseded_ = true;
+            is_any = true;
+        }
+    }
+    unlock(b);
+    return is_any;
+}
+
+bool bus_is_superseded(struct bus *b, const struct bus_member *m)
+{
+    bool is;
+
+    lock(b);
+    is = m->is_superseded_;
+    unlock(b);
+    return is;
 }
 
 void bus_leave(struct bus *b, struct bus_member *m)

@@ -31,7 +31,8 @@ struct bus;
  * `tell` is called on any thread, with a lock of the bus held: it must only pass the signal on. */
 struct bus_member {
     struct bus_member *next_, *prev_;
-    bool is_session_;
+    bool is_session_, is_superseded_;
+    uint64_t order_; /* of joining */
     struct bus_letter *box_, **box_end_;
     size_t n_box_, box_bytes_;
     struct span hub, client_id; /* client_id absent: listens to the hub's events only */
@@ -46,6 +47,10 @@ void bus_free(struct bus *b);
 void bus_join(struct bus *b, struct bus_member *m);
 /* Makes the joined member the device's one session; the one that was is told BUS_TAKEN_OVER. */
 void bus_claim(struct bus *b, struct bus_member *m);
+/* The member was let in: of those of its client that joined before it, none may change any more
+ * what is kept for the client. True: there is such a one. */
+bool bus_supersede(struct bus *b, const struct bus_member *m);
+bool bus_is_superseded(struct bus *b, const struct bus_member *m);
 /* No `tell` runs or will run after this returns. Harmless when not joined. */
 void bus_leave(struct bus *b, struct bus_member *m);
 

@@ -9,6 +9,7 @@
 #include "store/sink.h"
 
 struct bus;
+struct bus_member;
 
 /* Makes a hub for an instance, which may link it in the same transaction, with the policies
  * iothubowner, service, device, registryRead and registryReadWrite (reference iothub-service-api.md
@@ -78,6 +79,9 @@ struct hub_login {
     bool is_chain_unreadable; /* something was presented that could not be kept: n_chain is 0 */
     struct span token;        /* shared access signature, or absent */
     bool clean_session;       /* MQTT: what was subscribed to before is void */
+    struct span model_id;     /* MQTT: the model it says it is of; absent: it says nothing */
+    struct bus *bus;          /* MQTT: where `member`, its place, was joined before; or NULL */
+    const struct bus_member *member;
     enum transport transport; /* but of MQTT, what was subscribed to is left alone */
     struct span peer;
 };
@@ -89,21 +93,24 @@ struct hub_session {
     int64_t until_ms;    /* the token's expiry; INT64_MAX: by certificate */
     struct span filters; /* what hub_session_keep kept; absent: nothing, or void now */
 };
-/* By certificate, by a token of the device's keys, or by one of a policy of the hub with
- * DeviceConnect. A sas device's token counts before its certificate (reference iothub-device-api.md
- * 2.4). A module needs a device that is there and not disabled. Granted, or HUB_UNKNOWN,
- * DEVICE_NOT_FOUND, MODULE_NOT_FOUND, DEVICE_DISABLED, CLIENT_ID_MISMATCH,
- * CLIENT_CERTIFICATE_MISSING, CERTIFICATE_UNREADABLE, THUMBPRINT_MISMATCH,
- * DEVICE_CREDENTIAL_UNSUPPORTED, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID, TOKEN_*,
- * RIGHT_MISSING. A refusal leaves a
- * decision record (OPERATION_CONNECT). */
+/* By certificate (its own, or one under a CA of the hub's: reference iothub-device-api.md 2.4), by
+ * a token of the device's keys, or by one of a policy of the hub with DeviceConnect. A sas device's
+ * token counts before its certificate (reference iothub-device-api.md 2.4). A module needs a device
+ * that is there and not disabled. Granted, or HUB_UNKNOWN, DEVICE_NOT_FOUND, MODULE_NOT_FOUND,
+ * DEVICE_DISABLED, CLIENT_ID_MISMATCH, CLIENT_CERTIFICATE_MISSING, CERTIFICATE_UNREADABLE,
+ * THUMBPRINT_MISMATCH, DEVICE_CREDENTIAL_UNSUPPORTED, SAS_DISABLED, CERTIFICATE_EXPIRED,
+ * CERTIFICATE_NOT_YET_VALID, TOKEN_*, RIGHT_MISSING, and for one under a CA IDENTITY_NAME_MISMATCH
+ * and attest_path_judge's. Over MQTT what it named as its model is stored, and what earlier
+ * connections of it have under way to be kept is void from then on. A refusal leaves a decision
+ * record (OPERATION_CONNECT). */
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict);
 
 /* Keeps what a device subscribed to for its next connections. DEVICE_NOT_FOUND: that device is
- * gone, though there may be a later one of its ID. */
-err hub_session_keep(const struct env *env, const struct session *session,
-                     struct verdict *ret_verdict);
+ * gone, though there may be a later one of its ID. SESSION_TAKEN_OVER: a newer connection was let
+ * in than that of `member` (NULL: nobody asks). */
+err hub_session_keep(const struct env *env, const struct session *session, struct bus *bus,
+                     const struct bus_member *member, struct verdict *ret_verdict);
 
 /* One application or system property of a message; key and value percent-decoded. */
 struct hub_property {

@@ -488,12 +488,13 @@ static void sessions_are_kept_for_the_device_alone(void **state)
     bool is_found;
 
     (void)state;
-    assert_ok(hub_session_keep(&env, &s, &v)); /* a former device's connection, still open */
+    assert_ok(
+        hub_session_keep(&env, &s, NULL, NULL, &v)); /* a former device's connection, still open */
     assert_reason(DEVICE_NOT_FOUND, v);
     assert_ok(store_read(store, find_session, &is_found));
     assert_false(is_found);
     s.generation_id = SPAN("1");
-    assert_ok(hub_session_keep(&env, &s, &v));
+    assert_ok(hub_session_keep(&env, &s, NULL, NULL, &v));
     assert_reason(GRANTED, v);
     assert_ok(store_read(store, find_session, &is_found));
     assert_true(is_found);

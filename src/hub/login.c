@@ -1,11 +1,15 @@
 /* hub/login.c: a device or a module at the hub's door. Its certificate is compared with the
  * thumbprints of its identity, and its dates are checked; the chain is not (reference
- * iothub-device-api.md 2.4). Its token is checked with its keys, or with those of the policy that
- * the token names (2.3). That it is disabled is told only to who has its credential. */
+ * iothub-device-api.md 2.4). One under a CA of the hub's is hub/ca.c's. Its token is checked with
+ * its keys, or with those of the policy that the token names (2.3). That it is disabled is told
+ * only to who has its credential. */
 #include "attest/sas.h"
 #include "crypto/x509_json.h"
+#include "hub/bus.h"
+#include "hub/ca.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
+#include "hub/settings.h"
 #include "model/limits.h"
 #include "store/decision.h"
 #include "util/hex.h"
@@ -14,11 +18,11 @@ struct login_work {
     const struct env *env;
     const struct hub_login *login;
     struct span hub;
+    struct hub row;
     struct device device; /* or the module */
     bool has_hub, has_device;
     bool is_disabled; /* it, or the device that the module is of */
-    struct session kept;
-    bool has_kept, is_of_another; /* of a former device of this ID */
+    struct hub_ca ca; /* the hub's, if that is how the identity is proven */
     /* A token was presented. */
     struct sas_token token;
     bool is_token_malformed;
@@ -26,6 +30,11 @@ struct login_work {
     bool has_policy;
     enum hub_credential credential;
     int64_t until_ms;
+    struct span considered; /* JSON, for the record */
+    /* Once it was let in. */
+    struct session kept;
+    bool has_kept, is_void; /* to be forgotten */
+    bool names_model;       /* another than is stored */
 };
 
 static err read_policy(struct store_tx *tx, struct login_work *w)
@@ -58,27 +67,24 @@ static err read_device(struct store_tx *tx, struct login_work *w)
     return OK;
 }
 
-/* What was subscribed to is MQTT's alone. */
-static err read_session(struct store_tx *tx, struct login_work *w)
+/* The hub's CAs are of no use to who does not show a certificate under one. */
+static err read_cas(struct store_tx *tx, struct login_work *w)
 {
-    if (w->login->transport != TRANSPORT_MQTT) {
-        return OK;
-    }
-    w->kept = (struct session){ .hub = w->hub, .client_id = w->login->device_id };
-    TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
-    w->is_of_another = w->has_kept && !span_eq(w->kept.generation_id, w->device.generation_id);
-    return OK;
+    return w->has_device && w->device.auth == DEVICE_AUTH_CERTIFICATE_AUTHORITY &&
+                   w->login->n_chain > 0
+               ? hub_ca_read(tx, w->hub, w->env->arena, &w->ca)
+               : OK;
 }
 
 static err read_all(struct store_tx *tx, void *arg)
 {
     struct login_work *w = arg;
-    struct hub hub = { .host_name = w->hub };
 
     TRY(read_device(tx, w));
-    TRY(store_find(tx, &KIND_HUB, &hub, w->env->arena, &hub, &w->has_hub));
-    w->has_hub = w->has_hub && hub.life == LIFE_ACTIVE;
-    TRY(read_session(tx, w));
+    w->row = (struct hub){ .host_name = w->hub };
+    TRY(store_find(tx, &KIND_HUB, &w->row, w->env->arena, &w->row, &w->has_hub));
+    w->has_hub = w->has_hub && w->row.life == LIFE_ACTIVE;
+    TRY(read_cas(tx, w));
     return read_policy(tx, w);
 }
 
@@ -126,6 +132,18 @@ static err judge_leaf(struct login_work *w, struct verdict *ret_verdict)
         *ret_verdict = VERDICT(DEVICE_DISABLED);
     } else {
         *ret_verdict = VERDICT(GRANTED);
+    }
+    return OK;
+}
+
+static err judge_path(struct login_work *w, struct verdict *ret_verdict)
+{
+    const struct hub_login *l = w->login;
+    const struct hub_ca_claim claim = { l->device_id, l->chain, l->n_chain };
+
+    TRY(hub_ca_judge(w->env, &w->ca, &claim, ret_verdict, &w->considered));
+    if (verdict_is_granted(*ret_verdict) && w->is_disabled) {
+        *ret_verdict = VERDICT(DEVICE_DISABLED);
     }
     return OK;
 }
@@ -178,13 +196,20 @@ static err judge_signature(struct login_work *w, struct verdict *ret_verdict)
 static err judge_token(struct login_work *w, struct verdict *ret_verdict)
 {
     bool is_policy = !span_is_empty(w->token.key_name);
+    struct hub_settings settings;
+    bool is_sas_disabled;
 
+    TRY(hub_settings_of(w->env, &w->row, &settings));
+    is_sas_disabled = hub_identity_is_module(w->login->device_id) ? settings.is_module_sas_disabled
+                                                                  : settings.is_device_sas_disabled;
     if (w->device.auth != DEVICE_AUTH_SAS && (w->is_token_malformed || !is_policy)) {
         *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     } else if (w->is_token_malformed) {
         *ret_verdict = VERDICT(TOKEN_MALFORMED);
     } else if (is_policy && !w->has_policy) {
         *ret_verdict = VERDICT(TOKEN_POLICY_UNKNOWN);
+    } else if (!is_policy && is_sas_disabled) {
+        *ret_verdict = VERDICT(SAS_DISABLED);
     } else {
         return judge_signature(w, ret_verdict);
     }
@@ -210,10 +235,12 @@ static err judge(struct login_work *w, struct verdict *ret_verdict)
         *ret_verdict = VERDICT(CERTIFICATE_UNREADABLE);
     } else if (l->n_chain == 0) {
         *ret_verdict = VERDICT(CLIENT_CERTIFICATE_MISSING);
-    } else if (w->device.auth != DEVICE_AUTH_SELF_SIGNED) {
-        *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
-    } else {
+    } else if (w->device.auth == DEVICE_AUTH_CERTIFICATE_AUTHORITY) {
+        return judge_path(w, ret_verdict);
+    } else if (w->device.auth == DEVICE_AUTH_SELF_SIGNED) {
         return judge_leaf(w, ret_verdict);
+    } else {
+        *ret_verdict = VERDICT(DEVICE_CREDENTIAL_UNSUPPORTED);
     }
     return OK;
 }
@@ -230,9 +257,9 @@ static err record(const struct login_work *w, struct verdict verdict)
         .transport = l->transport,
         .peer = l->peer,
         .reason = verdict.reason,
-        .considered = SPAN("[]"),
+        .considered = span_is_absent(w->considered) ? SPAN("[]") : w->considered,
     };
-    struct json_writer json;
+    struct json_writer writer;
     struct buf text;
 
     TRY(model_fold(w->env->arena, d.registration_id, &d.registration_key));
@@ -240,22 +267,16 @@ static err record(const struct login_work *w, struct verdict verdict)
         d.hub = w->hub;
         d.device_id = w->device.device_id;
     }
-    if (l->n_chain > 0) { /* the leaf alone: nothing above it was looked at */
+    if (l->n_chain > 0) { /* the leaf alone where nothing above it was looked at */
         text = arena_buf(w->env->arena);
-        json = json_writer_over(&text);
-        json_write_begin_object(&json, NULL);
-        TRY(crypto_x509_json_chain(l->chain, 1, &json));
-        json_write_end_object(&json);
+        writer = json_writer_over(&text);
+        json_write_begin_object(&writer, NULL);
+        TRY(crypto_x509_json_chain(l->chain, span_is_absent(w->considered) ? 1 : l->n_chain,
+                                   &writer));
+        json_write_end_object(&writer);
         TRY(arena_buf_end(w->env->arena, &text, &d.certificate));
     }
     return store_decision_write(w->env->store, &d);
-}
-
-static err drop_session(struct store_tx *tx, void *arg)
-{
-    err e = store_delete(tx, &KIND_SESSION, arg);
-
-    return err_is(e, ERR_NOT_FOUND) ? OK : e;
 }
 
 static err parse_token(struct login_work *w)
@@ -270,6 +291,67 @@ static err parse_token(struct login_work *w)
             : ERR(MALFORMED);
     w->is_token_malformed = err_is(e, ERR_MALFORMED);
     return w->is_token_malformed ? OK : e;
+}
+
+/* ---- once it was let in ---- */
+
+/* What is kept for it, and whether that is void: it asks for a clean session, or it is another
+ * device's, a former one of this ID. */
+static err read_session(struct store_tx *tx, void *arg)
+{
+    struct login_work *w = arg;
+
+    w->kept = (struct session){ .hub = w->hub, .client_id = w->login->device_id };
+    TRY(store_find(tx, &KIND_SESSION, &w->kept, w->env->arena, &w->kept, &w->has_kept));
+    w->is_void = w->has_kept && (w->login->clean_session ||
+                                 !span_eq(w->kept.generation_id, w->device.generation_id));
+    return OK;
+}
+
+static err put_model(struct store_tx *tx, struct login_work *w)
+{
+    struct device d;
+    bool is_there;
+
+    TRY(hub_identity_find(tx, w->hub, w->login->device_id, w->env->arena, &d, &is_there));
+    if (!is_there || !span_eq(d.generation_id, w->device.generation_id)) {
+        return OK; /* gone meanwhile: the session is about to be cut off */
+    }
+    d.model_id = w->login->model_id;
+    return hub_identity_put(tx, &d);
+}
+
+static err settle(struct store_tx *tx, void *arg)
+{
+    struct login_work *w = arg;
+    size_t mark = w->env->arena->used;
+
+    if (w->names_model) {
+        TRY(put_model(tx, w));
+        w->env->arena->used = mark;
+    }
+    TRY(read_session(tx, w));
+    return w->is_void ? store_delete(tx, &KIND_SESSION, &w->kept) : OK;
+}
+
+/* An earlier connection of this client may have a SUBSCRIBE on its way to the store. From
+ * bus_supersede on none begins that is kept; one that began before is waited for by writing, too.
+ */
+static err enter(struct login_work *w, struct hub_session *ret_session)
+{
+    const struct hub_login *l = w->login;
+    bool is_second = l->bus != NULL && bus_supersede(l->bus, l->member);
+
+    w->names_model = !span_eq(w->device.model_id, l->model_id);
+    if (w->names_model) {
+        w->device.model_id = l->model_id;
+    }
+    TRY(store_read(w->env->store, read_session, w));
+    if (w->is_void || w->names_model || is_second) {
+        TRY(store_write(w->env->store, settle, w));
+    }
+    ret_session->filters = w->has_kept && !w->is_void ? w->kept.filters : SPAN_NONE;
+    return OK;
 }
 
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
@@ -288,14 +370,13 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
     TRY(store_read(env->store, read_all, &w));
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
-        *ret_session = (struct hub_session){ .device = w.device,
-                                             .credential = w.credential,
-                                             .until_ms = w.until_ms };
-        if (w.has_kept && (l.clean_session || w.is_of_another)) {
-            TRY(store_write(env->store, drop_session, &w.kept));
-        } else if (w.has_kept) {
-            ret_session->filters = w.kept.filters;
+        struct hub_session session = { .credential = w.credential, .until_ms = w.until_ms };
+
+        if (l.transport == TRANSPORT_MQTT) {
+            TRY(enter(&w, &session));
         }
+        session.device = w.device;
+        *ret_session = session;
     } else {
         TRY(record(&w, verdict));
     }

@@ -197,6 +197,19 @@ static err drop_usage(struct removing *w, struct store_tx *tx)
     return err_is(e, ERR_NOT_FOUND) ? OK : e;
 }
 
+/* At most LIMIT_HUB_CERTIFICATES. */
+static err drop_certificates(struct removing *w, struct store_tx *tx)
+{
+    const struct certificate certificates = { .id_scope = w->hub.host_name };
+    const struct anchor anchors = { .id_scope = w->hub.host_name };
+    struct store_scan scan = { .prefix = &certificates, .n_prefix = 1 };
+    size_t n;
+
+    TRY(store_sweep(tx, &KIND_CERTIFICATE, &scan, SIZE_MAX, w->env->arena, &n));
+    scan.prefix = &anchors;
+    return store_sweep(tx, &KIND_ANCHOR, &scan, SIZE_MAX, w->env->arena, &n);
+}
+
 static err sweep(struct store_tx *tx, void *arg)
 {
     struct removing *w = arg;
@@ -219,6 +232,7 @@ static err sweep(struct store_tx *tx, void *arg)
     }
     TRY(drop_policies(w, tx));
     TRY(drop_usage(w, tx));
+    TRY(drop_certificates(w, tx));
     return store_delete(tx, &KIND_HUB, &row);
 }
 

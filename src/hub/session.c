@@ -1,4 +1,5 @@
 /* hub/session.c: what a device subscribed to, kept for its next connections. */
+#include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
 #include "store/store.h"
@@ -6,6 +7,8 @@
 struct keep_work {
     const struct env *env;
     struct session session;
+    struct bus *bus;
+    const struct bus_member *member;
     struct verdict verdict;
 };
 
@@ -16,6 +19,11 @@ static err put_session(struct store_tx *tx, void *arg)
     size_t mark = w->env->arena->used;
     bool is_there;
 
+    /* Here and not before: whoever supersedes us reads what is kept after this transaction. */
+    if (w->member != NULL && bus_is_superseded(w->bus, w->member)) {
+        w->verdict = VERDICT(SESSION_TAKEN_OVER);
+        return OK;
+    }
     TRY(hub_identity_find(tx, w->session.hub, w->session.client_id, w->env->arena, &d, &is_there));
     is_there = is_there && span_eq(d.generation_id, w->session.generation_id);
     w->env->arena->used = mark;
@@ -23,10 +31,10 @@ static err put_session(struct store_tx *tx, void *arg)
     return is_there ? store_put(tx, &KIND_SESSION, &w->session) : OK;
 }
 
-err hub_session_keep(const struct env *env, const struct session *session,
-                     struct verdict *ret_verdict)
+err hub_session_keep(const struct env *env, const struct session *session, struct bus *bus,
+                     const struct bus_member *member, struct verdict *ret_verdict)
 {
-    struct keep_work w = { .env = env, .session = *session };
+    struct keep_work w = { .env = env, .session = *session, .bus = bus, .member = member };
 
     w.session.updated_ms = env->now_ms;
     TRY(store_write(env->store, put_session, &w));

@@ -30,6 +30,7 @@ enum {
     LIMIT_HUBS_MADE = 1000,
     LIMIT_POLICIES = 100,
     LIMIT_CERTIFICATES = 1000,
+    LIMIT_HUB_CERTIFICATES = 25, /* of one hub: each connect by CA reads them */
     LIMIT_INSTANCES = 10000,
 };
 
@@ -58,6 +59,7 @@ enum {
 /* Identities and messages of a hub (reference iothub-device-api.md 7, 9, 13). */
 enum {
     LIMIT_CLIENT_ID = 2 * LIMIT_DEVICE_ID + 1, /* "{device}/{module}" */
+    LIMIT_MODEL_ID = 256,                      /* bytes, kept with each connection */
     LIMIT_MODULES = 50,                        /* of one device */
     LIMIT_HUB_BULK = 100,                      /* operations of one POST /devices */
     LIMIT_C2D_QUEUE = 50,                      /* messages waiting for one device or module */
