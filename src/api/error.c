@@ -146,6 +146,8 @@ const char *error_hub_name(enum reason reason)
         return "ModuleAlreadyExistsOnDevice";
     case REASON_TOO_MANY_MODULES:
         return "TooManyModulesOnDevice";
+    case REASON_DEVICE_DEFINED_TWICE:
+        return "DeviceDefinedMultipleTimes";
     case REASON_BULK_FAILED:
         return "BulkRegistryOperationFailure";
     case REASON_DEVICE_NOT_ONLINE:

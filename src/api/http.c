@@ -47,8 +47,7 @@ struct work {
     struct http1_request request;
     struct router_match match;
     struct http_call call;
-    struct http1_header few[REPLY_HEADERS]; /* headers, as a rule */
-    struct http1_header *headers;
+    struct http1_header headers[REPLY_HEADERS];
     size_t n_headers;
     bool to_head, close;
 };
@@ -156,21 +155,6 @@ static void add_header(struct work *w, const char *name, struct span value)
     w->headers[w->n_headers++] = (struct http1_header){ .name = span_str(name), .value = value };
 }
 
-static err make_room(struct work *w)
-{
-    size_t n = w->call.n_more_headers;
-    struct http1_header *many;
-
-    if (n > 0) {
-        many = ARENA_ARRAY(w->call.env->arena, REPLY_HEADERS + n, struct http1_header);
-        if (many == NULL) {
-            return ERR(NOMEM);
-        }
-        w->headers = many;
-    }
-    return OK;
-}
-
 static err ready_headers(struct work *w)
 {
     struct http_call *call = &w->call;
@@ -180,7 +164,6 @@ static err ready_headers(struct work *w)
 
     timefmt_http(call->env->now_ms, &date);
     TRY(arena_buf_end(call->env->arena, &date, &date_text));
-    TRY(make_room(w));
     add_header(w, "Date", date_text);
     add_header(w, "x-ms-request-id", span_str(call->env->tracking_id));
     /* A browser would then insist on TLS for a developer's other servers on this machine too. */
@@ -189,9 +172,6 @@ static err ready_headers(struct work *w)
     }
     for (size_t i = 0; i < call->n_headers; i++) {
         w->headers[w->n_headers++] = call->headers[i];
-    }
-    for (size_t i = 0; i < call->n_more_headers; i++) {
-        w->headers[w->n_headers++] = call->more_headers[i];
     }
     return OK;
 }
@@ -318,7 +298,6 @@ static enum surface_step begin_request(struct http_surface *s, struct surface_io
     assert(w != NULL); /* an arena smaller than one request head is a bug */
     w->request = *request;
     w->match = match;
-    w->headers = w->few;
     w->to_head = span_eq(request->method, SPAN("HEAD"));
     w->call = (struct http_call){
         .route = route,

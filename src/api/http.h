@@ -41,8 +41,6 @@ struct http_call {
     int status; /* 0: handler forgot: 500 */
     struct http1_header headers[HTTP_REPLY_HEADERS];
     size_t n_headers;
-    const struct http1_header *more_headers; /* in the arena: as many as the handler likes */
-    size_t n_more_headers;
     struct span body; /* in the arena; absent: none */
     bool is_stream;   /* with status 200: the body is what `stream` gives */
     struct http_stream stream;
@@ -89,6 +87,8 @@ err http_call_query(struct http_call *call, struct span name, struct span *ret_v
  * Anything else is BODY_MALFORMED with where and why. The document is the caller's. */
 err http_call_body_object(struct http_call *call, bool may_be_empty, json **ret_document,
                           struct verdict *ret_verdict);
+/* The same of a JSON array. */
+err http_call_body_array(struct http_call *call, json **ret_document, struct verdict *ret_verdict);
 /* Half of the room that is left in the arena, for a body that is written while rows are read into
  * the other half. */
 struct buf http_call_body_room(struct http_call *call);

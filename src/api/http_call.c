@@ -31,7 +31,7 @@ err http_call_refuse(struct http_call *call, struct verdict v)
     struct span code, text;
     struct buf body;
 
-    call->n_headers = call->n_more_headers = 0;
+    call->n_headers = 0;
     call->is_stream = false;
     call->note->reason = v.reason;
     TRY(arena_printf(arena, &code, "%d", info->error_code));
@@ -74,20 +74,14 @@ err http_call_query(struct http_call *call, struct span name, struct span *ret_v
     return arena_buf_end(call->env->arena, &out, ret_value);
 }
 
-err http_call_body_object(struct http_call *call, bool may_be_empty, json **ret_document,
-                          struct verdict *ret_verdict)
+/* BODY_MALFORMED without more: it is JSON, but not `is_wanted`. */
+static err read_body(struct http_call *call, bool (*is_wanted)(const json *v), json **ret_document,
+                     struct verdict *ret_verdict)
 {
-    struct span text = span_trim(call->request->body);
     struct verdict v = VERDICT(BODY_MALFORMED);
     AUTO(json) json *document = NULL;
-    err e;
+    err e = json_parse(span_trim(call->request->body), LIMIT_JSON_DEPTH, &document);
 
-    if (text.len == 0 && may_be_empty) {
-        *ret_document = NULL;
-        *ret_verdict = VERDICT(GRANTED);
-        return OK;
-    }
-    e = json_parse(text, LIMIT_JSON_DEPTH, &document);
     if (err_is(e, ERR_NOMEM)) {
         return e;
     }
@@ -96,7 +90,7 @@ err http_call_body_object(struct http_call *call, bool may_be_empty, json **ret_
         *ret_verdict = v;
         return OK;
     }
-    if (!json_is_object(document)) {
+    if (!is_wanted(document)) {
         *ret_verdict = v;
         return OK;
     }
@@ -104,6 +98,22 @@ err http_call_body_object(struct http_call *call, bool may_be_empty, json **ret_
     document = NULL;
     *ret_verdict = VERDICT(GRANTED);
     return OK;
+}
+
+err http_call_body_object(struct http_call *call, bool may_be_empty, json **ret_document,
+                          struct verdict *ret_verdict)
+{
+    if (may_be_empty && span_trim(call->request->body).len == 0) {
+        *ret_document = NULL;
+        *ret_verdict = VERDICT(GRANTED);
+        return OK;
+    }
+    return read_body(call, json_is_object, ret_document, ret_verdict);
+}
+
+err http_call_body_array(struct http_call *call, json **ret_document, struct verdict *ret_verdict)
+{
+    return read_body(call, json_is_array, ret_document, ret_verdict);
 }
 
 struct buf http_call_body_room(struct http_call *call)

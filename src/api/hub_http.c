@@ -14,8 +14,7 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
     if (err_is(e, ERR_MALFORMED)) {
         *ret_verdict = (struct verdict){
             .reason = REASON_FIELD_INVALID,
-            .detail = SPAN("An ID has 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ "
-                           "; $ '.")
+            .detail = SPAN("An ID is 1 to 128 letters, digits and marks without spaces and '/'.")
         };
         return OK;
     }
@@ -29,7 +28,7 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
         .refuse = error_write_hub                                                                  \
     }
 
-/* With a body of any type. */
+/* Of the device itself. */
 #define DEVICE(method_, path_, handle_)                                                            \
     {                                                                                              \
         .method = method_, .path = path_, .handle = handle_, .surface = "hub-http",                \
@@ -38,9 +37,17 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
     }
 
 const struct http_route HTTP_HUB_ROUTES[] = {
-    HUB("GET", "/devices", hub_device_http_list, true),
-    HUB("GET", "/devices/{id}", hub_device_http_get, true),
-    HUB("PUT", "/devices/{id}", hub_device_http_put, true),
+    HUB("GET", "/devices", hub_identity_http_list, true),
+    HUB("POST", "/devices", hub_bulk_http_post, true),
+    HUB("GET", "/devices/{id}", hub_identity_http_get, true),
+    HUB("PUT", "/devices/{id}", hub_identity_http_put, true),
+    HUB("DELETE", "/devices/{id}", hub_identity_http_delete, true),
+    HUB("GET", "/devices/{id}/modules", hub_identity_http_list_modules, true),
+    HUB("GET", "/devices/{id}/modules/{module}", hub_identity_http_get, true),
+    HUB("PUT", "/devices/{id}/modules/{module}", hub_identity_http_put, true),
+    HUB("DELETE", "/devices/{id}/modules/{module}", hub_identity_http_delete, true),
+    HUB("GET", "/statistics/devices", hub_identity_http_count_devices, true),
+    HUB("GET", "/statistics/service", hub_identity_http_count_connected, true),
     HUB("GET", "/twins/{id}", hub_twin_http_get, true),
     HUB("PATCH", "/twins/{id}", hub_twin_http_patch, true),
     HUB("PUT", "/twins/{id}", hub_twin_http_put, true),
@@ -50,22 +57,5 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/messages/events", hub_events_open, false),
     DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_of_device),
     DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_of_module),
-    DEVICE("GET", "/devices/{id}/messages/devicebound", hub_c2d_device_http_receive),
-    DEVICE("DELETE", "/devices/{id}/messages/devicebound/{token}", hub_c2d_device_http_settle),
-    DEVICE("POST", "/devices/{id}/messages/devicebound/{token}/abandon",
-           hub_c2d_device_http_abandon),
-    DEVICE("GET", "/devices/{id}/modules/{module}/messages/devicebound",
-           hub_c2d_device_http_receive),
-    DEVICE("DELETE", "/devices/{id}/modules/{module}/messages/devicebound/{token}",
-           hub_c2d_device_http_settle),
-    DEVICE("POST", "/devices/{id}/modules/{module}/messages/devicebound/{token}/abandon",
-           hub_c2d_device_http_abandon),
-    DEVICE("POST", "/messages/devicebound", hub_c2d_http_send),
-    HUB("DELETE", "/devices/{id}/commands", hub_c2d_http_purge, true),
-    HUB("DELETE", "/devices/{id}/modules/{module}/commands", hub_c2d_http_purge, true),
-    HUB("GET", "/messages/servicebound/feedback", hub_c2d_http_feedback, true),
-    HUB("DELETE", "/messages/servicebound/feedback/{token}", hub_c2d_http_complete_feedback, true),
-    HUB("POST", "/messages/servicebound/feedback/{token}/abandon", hub_c2d_http_abandon_feedback,
-        true),
     { 0 },
 };

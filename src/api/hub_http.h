@@ -8,10 +8,16 @@
 err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
                        struct verdict *ret_verdict);
 
-/* /devices: hub_device_http.c. */
-err hub_device_http_list(struct http_call *call);
-err hub_device_http_get(struct http_call *call);
-err hub_device_http_put(struct http_call *call);
+/* /devices[/{id}[/modules[/{module}]]], /statistics: hub_identity_http.c. */
+err hub_identity_http_list(struct http_call *call);
+err hub_identity_http_list_modules(struct http_call *call);
+err hub_identity_http_get(struct http_call *call);
+err hub_identity_http_put(struct http_call *call);
+err hub_identity_http_delete(struct http_call *call);
+err hub_identity_http_count_devices(struct http_call *call);
+err hub_identity_http_count_connected(struct http_call *call);
+/* POST /devices: hub_bulk_http.c. */
+err hub_bulk_http_post(struct http_call *call);
 
 /* GET /messages/events: hub_events.c. */
 err hub_events_open(struct http_call *call);
@@ -24,19 +30,5 @@ err hub_twin_http_put(struct http_call *call);
 /* POST …/messages/events: hub_telemetry_http.c. */
 err hub_telemetry_http_of_device(struct http_call *call);
 err hub_telemetry_http_of_module(struct http_call *call);
-
-/* POST /messages/deviceBound, DELETE /devices/{id}[/modules/{module}]/commands, and the feedback at
- * /messages/serviceBound/feedback: hub_c2d_http.c. */
-err hub_c2d_http_send(struct http_call *call);
-err hub_c2d_http_purge(struct http_call *call);
-err hub_c2d_http_feedback(struct http_call *call);
-err hub_c2d_http_complete_feedback(struct http_call *call);
-err hub_c2d_http_abandon_feedback(struct http_call *call);
-
-/* /devices/{id}[/modules/{module}]/messages/deviceBound of the device itself:
- * hub_c2d_device_http.c. */
-err hub_c2d_device_http_receive(struct http_call *call);
-err hub_c2d_device_http_settle(struct http_call *call);
-err hub_c2d_device_http_abandon(struct http_call *call);
 
 #endif

@@ -1,37 +1,9 @@
-/* api/hub_http_test.c: a hub's identities over the wire, and its events as a stream. */
+/* api/hub_http_test.c: a hub's events as a stream. */
 #include "api/http_wire_test.h"
 
 #define V "?api-version=2021-04-12"
 
 static struct wire w;
-
-struct place {
-    const char *device_id;
-    enum device_auth auth;
-    bool iot_edge;
-};
-
-static err place(struct store_tx *tx, void *arg)
-{
-    const struct place *p = arg;
-    struct placement placement = { .hub = SPAN(WIRE_HUB_HOST),
-                                   .device_id = span_str(p->device_id),
-                                   .auth = p->auth,
-                                   .primary_thumbprint = SPAN("AABB"),
-                                   .secondary_thumbprint = SPAN("AABB"),
-                                   .iot_edge = p->iot_edge };
-    struct placed placed;
-
-    return hub_device_place(&w.env, tx, &placement, &placed);
-}
-
-static void make_device(const char *device_id, bool iot_edge)
-{
-    struct place p = { device_id, DEVICE_AUTH_SELF_SIGNED, iot_edge };
-
-    arena_reset(&w.arena);
-    assert_true(err_is_ok(store_write(w.service.store, place, &p)));
-}
 
 static int set_up(void **state)
 {
@@ -52,163 +24,6 @@ static struct wire_reply ask(const char *method, const char *target, const char 
 {
     return wire_ask_as(&w, POLICY_OF_HUB, method, target, headers, body);
 }
-
-static void test_an_identity_as_the_real_hub_prints_it(void **state)
-{
-    struct wire_reply r;
-    struct bus_member session = { .hub = SPAN(WIRE_HUB_HOST), .client_id = SPAN("d1") };
-
-    (void)state;
-    make_device("d1", false);
-    make_device("edge", true);
-    r = ask("GET", "/devices/d1" V, "", "");
-    assert_int_equal(r.status, 200);
-    assert_int_equal(strncmp(r.body, "{\"deviceId\":\"d1\",\"generationId\":\"", 32), 0);
-    assert_has(&r, "\",\"connectionState\":\"Disconnected\",\"status\":\"enabled\","
-                   "\"statusReason\":null,\"connectionStateUpdatedTime\":\"0001-01-01T00:00:00Z\","
-                   "\"statusUpdatedTime\":\"0001-01-01T00:00:00Z\","
-                   "\"lastActivityTime\":\"0001-01-01T00:00:00Z\",\"cloudToDeviceMessageCount\":0,"
-                   "\"capabilities\":{\"iotEdge\":false},\"authentication\":{\"symmetricKey\":"
-                   "{\"primaryKey\":null,\"secondaryKey\":null},\"x509Thumbprint\":"
-                   "{\"primaryThumbprint\":\"AABB\",\"secondaryThumbprint\":\"AABB\"},"
-                   "\"type\":\"selfSigned\"}}");
-    assert_int_equal(wire_header(&r, "ETag")[0], '"');
-    r = ask("GET", "/Devices/edge/" V, "", "");
-    assert_has(&r, "\"deviceScope\":\"ms-azure-iot-edge://edge-");
-    bus_join(w.service.bus, &session);
-    bus_claim(w.service.bus, &session);
-    r = ask("GET", "/devices/d1" V, "", "");
-    assert_has(&r, "\"connectionState\":\"Connected\"");
-    bus_leave(w.service.bus, &session);
-    r = ask("GET", "/devices/D1" V, "", "");
-    assert_int_equal(r.status, 404);
-    assert_string_equal(wire_header(&r, "iothub-errorcode"), "DeviceNotFound");
-    assert_int_equal(strncmp(r.body, "{\"Message\":\"ErrorCode:DeviceNotFound;", 36), 0);
-}
-
-static void test_lists(void **state)
-{
-    struct wire_reply r = ask("GET", "/devices/" V, "", "");
-    char id[16];
-    size_t n = 0;
-
-    (void)state;
-    assert_int_equal(r.status, 200);
-    assert_string_equal(r.body, "[]");
-    for (int i = 0; i < 23; i++) {
-        (void)snprintf(id, sizeof(id), "d-%02d", i);
-        make_device(id, false);
-    }
-    r = ask("GET", "/devices" V, "", "");
-    for (const char *at = r.body; (at = strstr(at, "\"deviceId\":\"d-")) != NULL; at++) {
-        n++;
-    }
-    assert_int_equal(n, 23);
-    assert_int_equal(r.body[strlen(r.body) - 1], ']');
-    r = ask("GET", "/devices/" V "&top=9", "", "");
-    assert_has(&r, "\"deviceId\":\"d-08\"");
-    assert_null(strstr(r.body, "d-09"));
-    r = ask("GET", "/devices" V "&top=0", "", "");
-    assert_int_equal(r.status, 400);
-    r = ask("GET", "/devices" V "&top=x", "", "");
-    assert_int_equal(r.status, 400);
-    assert_string_equal(wire_header(&r, "iothub-errorcode"), "ArgumentInvalid");
-}
-
-static void test_status_is_changed_under_if_match(void **state)
-{
-    static const char off[] =
-        "{\"deviceId\":\"d1\",\"status\":\"disabled\",\"statusReason\":\"lost\"}";
-    static const struct {
-        const char *target, *if_match, *body; /* "$": the current etag */
-        int status;
-        const char *code;
-    } cases[] = {
-        { "/devices/d1" V, "", off, 409, "DeviceAlreadyExists" },
-        { "/devices/d9" V, "", "{\"deviceId\":\"d9\"}", 400, "ArgumentInvalid" },
-        { "/devices/d9" V, "*", "{\"deviceId\":\"d9\"}", 404, "DeviceNotFound" },
-        { "/devices/d1" V, "\"AAAA\"", off, 412, "PreconditionFailed" },
-        { "/devices/d1" V, "$", off, 200, NULL },
-        { "/devices/d1" V, "\"*\"", off, 200, NULL },
-        { "/devices/d1" V, "*", "{\"deviceId\":\"d2\"}", 400, "ArgumentInvalid" },
-        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"status\":\"on\"}", 400, "ArgumentInvalid" },
-        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"capabilities\":{\"iotEdge\":true}}", 400,
-          "ArgumentInvalid" },
-        { "/devices/d1" V, "*", "{\"deviceId\":\"d1\",\"authentication\":{\"type\":\"sas\"}}", 400,
-          "ArgumentInvalid" },
-        { "/devices/d1" V, "*",
-          "{\"deviceId\":\"d1\",\"authentication\":{\"type\":\"selfSigned\",\"x509Thumbprint\":"
-          "{\"primaryThumbprint\":\"CC\"}}}",
-          400, "ArgumentInvalid" },
-        { "/devices/d1" V, "*", "[]", 400, "ArgumentInvalid" },
-    };
-    char etag[128], header[256], *body;
-    struct wire_reply r;
-
-    (void)state;
-    make_device("d1", false);
-    r = ask("GET", "/devices/d1" V, "", "");
-    (void)snprintf(etag, sizeof(etag), "%s", wire_header(&r, "ETag"));
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        bool is_etag = strcmp(cases[i].if_match, "$") == 0;
-
-        print_message("%s %s\n", cases[i].if_match, cases[i].body);
-        (void)snprintf(header, sizeof(header), "%s%s%s", cases[i].if_match[0] ? "If-Match: " : "",
-                       is_etag ? etag : cases[i].if_match, cases[i].if_match[0] ? "\r\n" : "");
-        r = ask("PUT", cases[i].target, header, cases[i].body);
-        assert_int_equal(r.status, cases[i].status);
-        if (cases[i].code != NULL) {
-            assert_string_equal(wire_header(&r, "iothub-errorcode"), cases[i].code);
-        }
-    }
-    r = ask("GET", "/devices/d1" V, "", "");
-    assert_has(&r, "\"status\":\"disabled\",\"statusReason\":\"lost\"");
-    assert_has(&r, "\"statusUpdatedTime\":\"2030-03-17T17:46:40.0000000Z\"");
-    /* What was got can be put back with another status. */
-    body = strdup(r.body);
-    assert_non_null(body);
-    memcpy(strstr(body, "disabled"), "enabled\"", 8);
-    memmove(strstr(body, "enabled\"") + 8, strstr(body, "enabled\"") + 9,
-            strlen(strstr(body, "enabled\"") + 9) + 1);
-    r = ask("PUT", "/devices/d1" V, "If-Match: \"*\"\r\n", body);
-    assert_int_equal(r.status, 200);
-    assert_has(&r, "\"status\":\"enabled\"");
-    free(body);
-}
-
-static void test_tokens_and_rights(void **state)
-{
-    static const struct {
-        const char *policy, *method, *target;
-        int status;
-    } cases[] = {
-        { "registryRead", "GET", "/devices/d1" V, 200 },
-        { "registryReadWrite", "GET", "/devices/d1" V, 200 },
-        { "service", "GET", "/devices/d1" V, 401 },
-        { "device", "GET", "/devices" V, 401 },
-        { "registryRead", "PUT", "/devices/d1" V, 401 },
-        { "registryReadWrite", "PUT", "/devices/d1" V, 400 },
-        { "registryRead", "GET", "/messages/events", 401 },
-    };
-    struct wire_reply r;
-
-    (void)state;
-    make_device("d1", false);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        r = wire_ask_by(&w, POLICY_OF_HUB, cases[i].policy, cases[i].method, cases[i].target, "",
-                        "");
-        print_message("%s %s %s\n", cases[i].policy, cases[i].method, cases[i].target);
-        assert_int_equal(r.status, cases[i].status);
-    }
-    r = wire_ask(&w, "GET", "/devices/d1" V, "", "");
-    assert_int_equal(r.status, 401);
-    assert_string_equal(wire_header(&r, "iothub-errorcode"), "IotHubNotFound");
-    r = ask("GET", "/devices/d1", "", "");
-    assert_int_equal(r.status, 400);
-    assert_string_equal(wire_header(&r, "iothub-errorcode"), "InvalidProtocolVersion");
-}
-
-/* ---- events ---- */
 
 static void on_done(struct sink_append *a, err result)
 {
@@ -426,10 +241,6 @@ static void test_no_room_for_a_page_is_tried_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_an_identity_as_the_real_hub_prints_it),
-        TEST(test_lists),
-        TEST(test_status_is_changed_under_if_match),
-        TEST(test_tokens_and_rights),
         TEST(test_events_arrive_as_they_come),
         TEST(test_a_stream_ends_with_its_token),
         TEST(test_where_a_stream_begins),

@@ -5,16 +5,28 @@
 
 #include "hub/identity.h"
 #include "model/records.h"
+#include "json/json.h"
 #include "json/writer.h"
 
-/* Members in the order of the real hub. */
-void hub_identity_json_write_device(const struct device *d, const struct hub_standing *s,
-                                    struct json_writer *w);
+/* Of a device or a module, members in the order of the real hub. */
+void hub_identity_json_write(const struct device *d, const struct hub_standing *s,
+                             struct json_writer *w);
+
+/* What is asked for in a body, or in an item of a bulk request, as struct registry_change wants it
+ * in `given`: d->device_id, which is there already, says whether it is a module's. What is the
+ * hub's to say, and what nobody knows, is passed over. FIELD_INVALID. Spans are the document's or
+ * in the arena. */
+err hub_identity_json_read(const struct env *env, const json *document, struct device *d,
+                           struct verdict *ret_verdict);
 
 /* An identity's ETag without quotes: base64 of a decimal number. */
 void hub_identity_json_etag(int64_t etag, struct buf *out);
+/* What If-Match, or a member, says of it. Negative: any will do. False: it is none of ours, so it
+ * matches nothing. */
+struct core_match;
+bool hub_identity_json_match(const struct core_match *match, int64_t *ret_if_etag);
 
-/* "sas", "selfSigned", "certificateAuthority" */
+/* "sas", "selfSigned", "certificateAuthority", "none" */
 const char *hub_identity_json_auth_word(enum device_auth auth);
 void hub_identity_json_write_thumbprints(const struct device *d, struct json_writer *w);
 /* deviceScope and parentScopes, as far as there are any. */

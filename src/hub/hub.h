@@ -55,19 +55,6 @@ err hub_device_place(const struct env *env, struct store_tx *tx, const struct pl
 /* Of a device or a module. DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
 err hub_device_get(const struct env *env, struct span hub, struct span client_id,
                    struct device *ret_device, struct verdict *ret_verdict);
-err hub_device_list(const struct env *env, struct span hub, struct span after, size_t limit,
-                    struct device **ret_rows, size_t *ret_n);
-/* Enables or disables; a live session of a disabled device is cut off before this returns.
- * if_match: etag number as text,
- * "*" or absent (any). DEVICE_NOT_FOUND, ETAG_MISMATCH. */
-struct hub_device_status {
-    enum device_status status;
-    struct span reason; /* <= LIMIT_STATUS_REASON, or absent */
-    struct span if_match;
-};
-err hub_device_set_status(const struct env *env, struct bus *bus, struct span hub,
-                          struct span device_id, const struct hub_device_status *change,
-                          struct device *ret_device, struct verdict *ret_verdict);
 
 /* A device at the door. */
 struct hub_login {

@@ -53,6 +53,30 @@ err hub_identity_put(struct store_tx *tx, const struct device *d)
     return store_put(tx, hub_identity_kind(d->device_id), d);
 }
 
+/* .NET ticks: 100 ns since the year 1, which is 18 digits for long (reference
+ * iothub-service-api.md 3.1). The clock counts milliseconds, so what is below is drawn. */
+err hub_identity_begin(const struct env *env, struct device *d)
+{
+    const int64_t unix_epoch_ticks = 621355968000000000, ticks_a_ms = 10000;
+    uint32_t drawn[2];
+
+    env->random(drawn, sizeof drawn);
+    d->etag = 1 + (drawn[0] & 0x3fffffff);
+    d->version = 2; /* reference iothub-service-api.md 5 */
+    d->desired_version = d->reported_version = 1;
+    d->twin_etag = 1;
+    d->created_ms = d->updated_ms = env->now_ms;
+    return arena_printf(
+        env->arena, &d->generation_id, "%lld",
+        (long long)(unix_epoch_ticks + env->now_ms * ticks_a_ms + drawn[1] % ticks_a_ms));
+}
+
+err hub_identity_scope(const struct device *d, struct arena *arena, struct span *ret_scope)
+{
+    return arena_printf(arena, ret_scope, "ms-azure-iot-edge://%.*s-%.*s", SPAN_FMT(d->device_id),
+                        SPAN_FMT(d->generation_id));
+}
+
 err hub_identity_missing(struct store_tx *tx, struct span hub, struct span client_id,
                          struct arena *arena, struct verdict *ret_verdict)
 {

@@ -29,6 +29,12 @@ err hub_identity_put(struct store_tx *tx, const struct device *d);
 err hub_identity_missing(struct store_tx *tx, struct span hub, struct span client_id,
                          struct arena *arena, struct verdict *ret_verdict);
 
+/* What each newborn has: a generation ID and an ETag that no former one of its ID had, the versions
+ * of an empty twin. */
+err hub_identity_begin(const struct env *env, struct device *d);
+/* The scope of an edge device, which its children name: "ms-azure-iot-edge://{id}-{generation}". */
+err hub_identity_scope(const struct device *d, struct arena *arena, struct span *ret_scope);
+
 /* What is known of an identity besides its row. */
 struct hub_standing {
     bool is_connected;

@@ -4,7 +4,6 @@
  * finds the mark and goes on. Telemetry stays in the log until it is too old, but a new hub of the
  * same name does not see it (api/hub_events.c). */
 #include "hub/bus.h"
-#include "hub/c2d.h"
 #include "hub/hub.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -119,14 +118,6 @@ static void remember(struct gone *gone, struct span id)
     gone->ids[gone->n++].len = out.len;
 }
 
-static err drop_session(struct store_tx *tx, const struct device *d)
-{
-    struct session session = { .hub = d->hub, .client_id = d->device_id };
-    err e = store_delete(tx, &KIND_SESSION, &session);
-
-    return err_is(e, ERR_NOT_FOUND) ? OK : e;
-}
-
 /* A few at a time: a twin may be large. */
 static err sweep_devices(struct removing *w, struct store_tx *tx)
 {
@@ -142,7 +133,6 @@ static err sweep_devices(struct removing *w, struct store_tx *tx)
 
         TRY(store_scan(tx, &KIND_DEVICE, &scan, w->env->arena, &rows, &n));
         for (size_t i = 0; i < n; i++) {
-            TRY(drop_session(tx, &rows[i]));
             TRY(store_delete(tx, &KIND_DEVICE, &rows[i]));
             remember(w->gone, rows[i].device_id);
         }
@@ -166,27 +156,33 @@ static err sweep_decisions(struct removing *w, struct store_tx *tx)
     return OK;
 }
 
-static err sweep_tags(struct removing *w, struct store_tx *tx)
+/* What the devices and their modules had, and what their senders were to be told. */
+static err sweep_rest(struct removing *w, struct store_tx *tx)
 {
-    const struct tag prefix = { .hub = w->hub.host_name };
+    const struct device module = { .hub = w->hub.host_name };
+    const struct session session = { .hub = w->hub.host_name };
+    const struct tag tag = { .hub = w->hub.host_name };
     const struct tag_backlog backlog = { .hub = w->hub.host_name };
-    struct store_scan scan = { .prefix = &prefix, .n_prefix = 1 };
-    size_t n;
+    const struct presence presence = { .hub = w->hub.host_name };
+    const struct c2d_message message = { .hub = w->hub.host_name };
+    const struct feedback feedback = { .hub = w->hub.host_name };
+    const struct {
+        const struct kind *kind;
+        const void *prefix;
+    } parts[] = {
+        { &KIND_MODULE, &module },     { &KIND_SESSION, &session },
+        { &KIND_TAG, &tag },           { &KIND_TAG_BACKLOG, &backlog },
+        { &KIND_PRESENCE, &presence }, { &KIND_C2D_MESSAGE, &message },
+        { &KIND_FEEDBACK, &feedback },
+    };
 
-    TRY(store_sweep(tx, &KIND_TAG, &scan, w->batch - w->taken, w->env->arena, &n));
-    w->taken += n;
-    scan.prefix = &backlog;
-    TRY(store_sweep(tx, &KIND_TAG_BACKLOG, &scan, w->batch - w->taken, w->env->arena, &n));
-    w->taken += n;
-    return OK;
-}
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct store_scan scan = { .prefix = parts[i].prefix, .n_prefix = 1 };
+        size_t n;
 
-static err sweep_messages(struct removing *w, struct store_tx *tx)
-{
-    size_t n;
-
-    TRY(hub_c2d_forget_hub(tx, w->hub.host_name, w->batch - w->taken, w->env->arena, &n));
-    w->taken += n;
+        TRY(store_sweep(tx, parts[i].kind, &scan, w->batch - w->taken, w->env->arena, &n));
+        w->taken += n;
+    }
     return OK;
 }
 
@@ -234,9 +230,8 @@ static err sweep(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(sweep_devices(w, tx));
-    TRY(sweep_tags(w, tx));
+    TRY(sweep_rest(w, tx));
     TRY(sweep_decisions(w, tx));
-    TRY(sweep_messages(w, tx));
     w->is_done = w->taken < w->batch;
     if (!w->is_done) {
         return OK;

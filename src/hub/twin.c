@@ -28,10 +28,10 @@ struct twin_work {
 static err begin_section(struct arena *arena, int64_t now_ms, json *given, struct span *ret_values,
                          struct span *ret_metadata)
 {
-    struct twin_change change = { .name = "initialTwin",
-                                  .patch = given,
-                                  .stamp = { .now_ms = now_ms, .version = -1 },
-                                  .size_max = SIZE_MAX };
+    const struct twin_change change = { .name = "initialTwin",
+                                        .patch = given,
+                                        .stamp = { .now_ms = now_ms, .version = -1 },
+                                        .size_max = SIZE_MAX };
     struct twin_section now = { 0 };
     struct verdict v;
 
@@ -71,6 +71,43 @@ err hub_twin_begin(const struct env *env, json *tags, json *desired, struct devi
 
     TRY(begin_section(env->arena, env->now_ms, tags, &d->tags, &unused));
     return begin_section(env->arena, env->now_ms, desired, &d->desired, &d->desired_metadata);
+}
+
+/* One section of an import. NULL: stays absent. */
+static err import_section(const struct env *env, const char *name, json *given, size_t size_max,
+                          struct twin_section *ret_section, struct verdict *ret_verdict)
+{
+    const struct twin_change change = { .name = name,
+                                        .patch = given,
+                                        .stamp = { .now_ms = env->now_ms, .version = -1 },
+                                        .size_max = size_max };
+
+    *ret_section = (struct twin_section){ 0 };
+    if (given == NULL || !verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    return twin_merge(env->arena, &change, ret_section, ret_verdict);
+}
+
+err hub_twin_import(const struct env *env, const struct hub_twin_change *change, struct device *d,
+                    struct verdict *ret_verdict)
+{
+    struct twin_section tags, desired, reported;
+
+    *ret_verdict = VERDICT(GRANTED);
+    TRY(import_section(env, "tags", change->tags, LIMIT_TWIN_TAGS, &tags, ret_verdict));
+    TRY(import_section(env, "properties.desired", change->desired, LIMIT_TWIN_PROPERTIES, &desired,
+                       ret_verdict));
+    TRY(import_section(env, "properties.reported", change->reported, LIMIT_TWIN_PROPERTIES,
+                       &reported, ret_verdict));
+    if (verdict_is_granted(*ret_verdict)) {
+        d->tags = tags.values;
+        d->desired = desired.values;
+        d->desired_metadata = desired.metadata;
+        d->reported = reported.values;
+        d->reported_metadata = reported.metadata;
+    }
+    return OK;
 }
 
 err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
@@ -119,35 +156,41 @@ static err put_device(struct twin_work *w, struct store_tx *tx)
 
 /* ---- reported ---- */
 
+static err merge_reported(const struct env *env, json *patch, struct device *d,
+                          struct verdict *ret_verdict)
+{
+    const struct twin_section was = { d->reported, d->reported_metadata };
+    const struct twin_change change = { .name = "properties.reported",
+                                        .was = &was,
+                                        .patch = patch,
+                                        .stamp = { .now_ms = env->now_ms, .version = -1 },
+                                        .size_max = LIMIT_TWIN_PROPERTIES };
+    struct twin_section now;
+
+    TRY(twin_merge(env->arena, &change, &now, ret_verdict));
+    if (verdict_is_granted(*ret_verdict)) {
+        d->reported = now.values;
+        d->reported_metadata = now.metadata;
+        d->reported_version++;
+    }
+    return OK;
+}
+
 static err report(struct store_tx *tx, void *arg)
 {
     struct twin_work *w = arg;
-    struct device *d = &w->device;
-    struct twin_section was, now;
-    struct twin_change change = { .name = "properties.reported",
-                                  .was = &was,
-                                  .patch = w->patch,
-                                  .stamp = { .now_ms = w->env->now_ms, .version = -1 },
-                                  .size_max = LIMIT_TWIN_PROPERTIES };
     bool is_found;
 
     TRY(read_device(w, tx, &is_found));
     if (!is_found) {
         return OK;
     }
-    if (w->if_version >= 0 && w->if_version != d->reported_version) {
+    if (w->if_version >= 0 && w->if_version != w->device.reported_version) {
         w->verdict = VERDICT(ETAG_MISMATCH);
         return OK;
     }
-    was = (struct twin_section){ d->reported, d->reported_metadata };
-    TRY(twin_merge(w->env->arena, &change, &now, &w->verdict));
-    if (!verdict_is_granted(w->verdict)) {
-        return OK;
-    }
-    d->reported = now.values;
-    d->reported_metadata = now.metadata;
-    d->reported_version++;
-    return put_device(w, tx);
+    TRY(merge_reported(w->env, w->patch, &w->device, &w->verdict));
+    return verdict_is_granted(w->verdict) ? put_device(w, tx) : OK;
 }
 
 err hub_twin_report(const struct env *env, struct span hub, struct span device_id,
@@ -235,10 +278,30 @@ static err change_desired(struct twin_work *w)
     return set_desired(w->env, &change, d, &w->verdict);
 }
 
+static err change_sections(struct twin_work *w, struct store_tx *tx)
+{
+    struct span old_tags = w->device.tags;
+
+    w->verdict = VERDICT(GRANTED);
+    TRY(change_tags(w));
+    if (verdict_is_granted(w->verdict)) {
+        TRY(change_desired(w));
+    }
+    if (verdict_is_granted(w->verdict) && w->change->reported != NULL) {
+        TRY(merge_reported(w->env, w->change->reported, &w->device, &w->verdict));
+    }
+    if (w->change->tags != NULL || w->change->desired != NULL || w->change->is_replace) {
+        w->device.twin_etag++;
+    }
+    return verdict_is_granted(w->verdict)
+               ? hub_tags_update(tx, w->env->arena, w->device.hub, w->device.device_id, old_tags,
+                                 w->device.tags)
+               : OK;
+}
+
 static err apply(struct store_tx *tx, void *arg)
 {
     struct twin_work *w = arg;
-    struct span old_tags;
     bool is_found;
 
     TRY(read_device(w, tx, &is_found));
@@ -252,31 +315,37 @@ static err apply(struct store_tx *tx, void *arg)
     if (w->change->tags == NULL && w->change->desired == NULL && !w->change->is_replace) {
         return OK;
     }
-    old_tags = w->device.tags;
-    TRY(change_tags(w));
-    if (verdict_is_granted(w->verdict)) {
-        TRY(change_desired(w));
+    TRY(change_sections(w, tx));
+    return verdict_is_granted(w->verdict) ? put_device(w, tx) : OK;
+}
+
+err hub_twin_merge(const struct env *env, struct store_tx *tx, const struct hub_twin_change *change,
+                   struct device *d, struct verdict *ret_verdict)
+{
+    struct twin_work w = { .env = env, .device = *d, .change = change };
+
+    TRY(complete(env->arena, &w.device));
+    TRY(change_sections(&w, tx));
+    if (verdict_is_granted(w.verdict)) {
+        w.device.version++;
+        *d = w.device;
     }
-    if (!verdict_is_granted(w->verdict)) {
-        return OK;
-    }
-    w->device.twin_etag++;
-    TRY(hub_tags_update(tx, w->env->arena, w->device.hub, w->device.device_id, old_tags,
-                        w->device.tags));
-    return put_device(w, tx);
+    *ret_verdict = w.verdict;
+    return OK;
 }
 
 /* What the device is told: the change as it was written, or all of it when it was replaced, each
  * with the version (reference iothub-device-api.md 8). */
-static err format_push(struct twin_work *w, struct span *ret_text)
+static err format_push(const struct env *env, const struct hub_twin_change *change,
+                       const struct device *d, struct span *ret_text)
 {
-    struct buf out = arena_buf(w->env->arena);
+    struct buf out = arena_buf(env->arena);
     struct json_writer writer = json_writer_over(&out);
     AUTO(json) json *all = NULL;
-    json *shown = w->change->desired;
+    json *shown = change->desired;
 
-    if (w->change->is_replace) {
-        TRY(json_parse(w->device.desired, LIMIT_JSON_DEPTH, &all));
+    if (change->is_replace) {
+        TRY(json_parse(d->desired, LIMIT_JSON_DEPTH, &all));
         shown = all;
     }
     json_write_begin_object(&writer, NULL);
@@ -287,49 +356,59 @@ static err format_push(struct twin_work *w, struct span *ret_text)
             writer.need_comma = true;
         }
     }
-    json_write_int(&writer, "$version", w->device.desired_version);
+    json_write_int(&writer, "$version", d->desired_version);
     json_write_end_object(&writer);
-    return arena_buf_end(w->env->arena, &out, ret_text);
+    return arena_buf_end(env->arena, &out, ret_text);
 }
 
-static err push_desired(struct twin_work *w, struct bus *bus)
+static err push_desired(const struct env *env, struct bus *bus,
+                        const struct hub_twin_change *change, const struct device *d)
 {
-    struct bus_letter letter = { .kind = BUS_LETTER_DESIRED, .number = w->device.desired_version };
+    struct bus_letter letter = { .kind = BUS_LETTER_DESIRED, .number = d->desired_version };
 
-    TRY(format_push(w, &letter.payload));
-    (void)bus_post(bus, w->device.hub, w->device.device_id,
-                   &letter); /* nobody there: it will ask */
+    TRY(format_push(env, change, d, &letter.payload));
+    (void)bus_post(bus, d->hub, d->device_id, &letter); /* nobody there: it will ask */
     return OK;
+}
+
+err hub_twin_tell(const struct env *env, struct bus *bus, const struct hub_twin_change *change,
+                  const struct device *d)
+{
+    const struct hub_event_sections sections = { .tags = change->tags,
+                                                 .desired = change->desired,
+                                                 .reported = change->reported,
+                                                 .is_replace = change->is_replace };
+
+    if (change->desired != NULL || change->is_replace) {
+        TRY(push_desired(env, bus, change, d));
+    }
+    return change->tags != NULL || change->desired != NULL || change->reported != NULL ||
+                   change->is_replace
+               ? hub_event_twin(env, d, &sections)
+               : OK;
 }
 
 static err change_and_tell(struct twin_work *w, struct bus *bus)
 {
-    const struct hub_twin_change *c = w->change;
-    struct hub_event_sections sections = { .tags = c->tags,
-                                           .desired = c->desired,
-                                           .is_replace = c->is_replace };
-
     TRY(store_write(w->env->store, apply, w));
-    if (!verdict_is_granted(w->verdict)) {
-        return OK;
-    }
-    if (c->desired != NULL || c->is_replace) {
-        TRY(push_desired(w, bus));
-    }
-    return c->tags != NULL || c->desired != NULL || c->is_replace
-               ? hub_event_twin(w->env, &w->device, &sections)
-               : OK;
+    return verdict_is_granted(w->verdict) ? hub_twin_tell(w->env, bus, w->change, &w->device) : OK;
 }
 
-static err check_sections(const struct env *env, const struct hub_twin_change *change,
-                          struct verdict *ret_verdict)
+err hub_twin_check(const struct env *env, const struct hub_twin_change *change,
+                   struct verdict *ret_verdict)
 {
+    const struct {
+        const char *name;
+        json *section;
+    } sections[] = { { "tags", change->tags },
+                     { "properties.desired", change->desired },
+                     { "properties.reported", change->reported } };
+
     *ret_verdict = VERDICT(GRANTED);
-    if (change->tags != NULL) {
-        TRY(twin_merge_check(env->arena, "tags", change->tags, ret_verdict));
-    }
-    if (change->desired != NULL && verdict_is_granted(*ret_verdict)) {
-        TRY(twin_merge_check(env->arena, "properties.desired", change->desired, ret_verdict));
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        if (sections[i].section != NULL && verdict_is_granted(*ret_verdict)) {
+            TRY(twin_merge_check(env->arena, sections[i].name, sections[i].section, ret_verdict));
+        }
     }
     return OK;
 }
@@ -343,7 +422,7 @@ err hub_twin_change(const struct env *env, struct bus *bus, struct span hub, str
                            .change = change };
     err e;
 
-    TRY(check_sections(env, change, ret_verdict));
+    TRY(hub_twin_check(env, change, ret_verdict));
     if (!verdict_is_granted(*ret_verdict)) {
         return OK;
     }
