@@ -2,6 +2,7 @@
  * relaxed: a page is a glance, not a snapshot. */
 #include "api/metrics.h"
 
+#include "hub/bus_call.h"
 #include "store/store.h"
 
 static const char *const surfaces[METRICS_SURFACES] = {
@@ -132,6 +133,8 @@ static void print_storage(const struct service *service, struct buf *out)
     }
     print_value(out, "berth_hub_sessions", "gauge", "Devices connected to hubs of this process.",
                 bus_sessions(service->bus));
+    print_value(out, "berth_method_calls", "gauge", "Direct methods under way.",
+                bus_calls(service->bus));
 }
 
 static void print_sealing(struct metrics *m, struct buf *out)

@@ -1,29 +1,14 @@
 /* hub/bus.c: the bus inside one process: a table of rings, one ring a bucket, under one lock, which
  * is held for the time it takes to walk one ring (bus_events: to walk the listeners). Signals are
  * handed to `tell` under the lock, so that nobody is told after bus_leave. */
-#include "hub/bus.h"
+#include "hub/bus_inside.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "model/limits.h"
 
-enum {
-    N_BUCKETS = 1 << 16,
-    N_ORDERS = 64,
-    RINGS_AT_ONCE = 256, /* counted before others have the lock again */
-};
-
-struct bus {
-    pthread_mutex_t lock;
-    pthread_mutex_t orders[N_ORDERS]; /* one for the devices of many buckets */
-    uint64_t seed; /* strangers choose device IDs, so the table's order is not theirs to know */
-    size_t sessions;
-    uint64_t joined;                       /* ever */
-    struct bus_member *listeners;          /* ring of those without a device */
-    struct bus_member *buckets[N_BUCKETS]; /* rings of the others, by hub and device */
-};
+enum { RINGS_AT_ONCE = 256 }; /* counted before others have the lock again */
 
 static void destroy(struct bus *b, size_t n_orders)
 {
@@ -45,7 +30,7 @@ err bus_new(struct bus **ret_bus)
         free(b);
         return ERR(NOMEM);
     }
-    for (size_t i = 0; i < N_ORDERS; i++) {
+    for (size_t i = 0; i < BUS_ORDERS; i++) {
         if (pthread_mutex_init(&b->orders[i], NULL) != 0) {
             destroy(b, i);
             return ERR(NOMEM);
@@ -59,7 +44,7 @@ err bus_new(struct bus **ret_bus)
 void bus_free(struct bus *b)
 {
     if (b != NULL) {
-        destroy(b, N_ORDERS);
+        destroy(b, BUS_ORDERS);
     }
 }
 
@@ -79,25 +64,22 @@ static void unlock_one(pthread_mutex_t *mutex)
     (void)result;
 }
 
-static void lock(struct bus *b)
+void bus_inside_lock(struct bus *b)
 {
     lock_one(&b->lock);
 }
 
-static void unlock(struct bus *b)
+void bus_inside_unlock(struct bus *b)
 {
     unlock_one(&b->lock);
 }
 
 /* FNV-1a, finished so that the low bits depend on all. A device and its modules share a ring. */
-static struct bus_member **ring_of(struct bus *b, struct span hub, struct span client_id)
+uint64_t bus_inside_hash(const struct bus *b, struct span hub, struct span client_id)
 {
     uint64_t h = 0xcbf29ce484222325U ^ b->seed;
     struct span device = span_first(client_id, span_find(client_id, '/'));
 
-    if (span_is_absent(client_id)) {
-        return &b->listeners;
-    }
     for (size_t i = 0; i < hub.len; i++) {
         h = (h ^ hub.data[i]) * 0x100000001b3U;
     }
@@ -106,7 +88,14 @@ static struct bus_member **ring_of(struct bus *b, struct span hub, struct span c
         h = (h ^ device.data[i]) * 0x100000001b3U;
     }
     h ^= h >> 32;
-    return &b->buckets[(h ^ h >> 16) % N_BUCKETS];
+    return h ^ h >> 16;
+}
+
+static struct bus_member **ring_of(struct bus *b, struct span hub, struct span client_id)
+{
+    return span_is_absent(client_id)
+               ? &b->listeners
+               : &b->buckets[bus_inside_hash(b, hub, client_id) % BUS_BUCKETS];
 }
 
 static bool is_of(const struct bus_member *m, struct span hub, struct span client_id)
@@ -141,7 +130,7 @@ void bus_join(struct bus *b, struct bus_member *m)
 {
     struct bus_member **head;
 
-    lock(b);
+    bus_inside_lock(b);
     m->is_session_ = m->is_superseded_ = false;
     m->order_ = ++b->joined;
     (void)empty_box(m);
@@ -155,20 +144,21 @@ void bus_join(struct bus *b, struct bus_member *m)
         m->prev_->next_ = m;
         m->next_->prev_ = m;
     }
-    unlock(b);
+    bus_inside_unlock(b);
 }
 
 void bus_claim(struct bus *b, struct bus_member *m)
 {
     struct bus_member *head;
 
-    lock(b);
+    bus_inside_lock(b);
     assert(m->next_ != NULL && !span_is_absent(m->client_id));
     head = *ring_of(b, m->hub, m->client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
         if (x != m && x->is_session_ && is_of(x, m->hub, m->client_id)) {
             x->is_session_ = false;
             b->sessions--;
+            bus_call_inside_give_back(b, x);
             x->tell(x, BUS_TAKEN_OVER);
         }
     }
@@ -176,7 +166,8 @@ void bus_claim(struct bus *b, struct bus_member *m)
         m->is_session_ = true;
         b->sessions++;
     }
-    unlock(b);
+    bus_call_inside_post(b, m, true);
+    bus_inside_unlock(b);
 }
 
 bool bus_supersede(struct bus *b, const struct bus_member *m)
@@ -184,7 +175,7 @@ bool bus_supersede(struct bus *b, const struct bus_member *m)
     struct bus_member *head;
     bool is_any = false;
 
-    lock(b);
+    bus_inside_lock(b);
     head = *ring_of(b, m->hub, m->client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
         if (x->order_ < m->order_ && is_of(x, m->hub, m->client_id)) {
@@ -192,7 +183,7 @@ bool bus_supersede(struct bus *b, const struct bus_member *m)
             is_any = true;
         }
     }
-    unlock(b);
+    bus_inside_unlock(b);
     return is_any;
 }
 
@@ -200,9 +191,9 @@ bool bus_is_superseded(struct bus *b, const struct bus_member *m)
 {
     bool is;
 
-    lock(b);
+    bus_inside_lock(b);
     is = m->is_superseded_;
-    unlock(b);
+    bus_inside_unlock(b);
     return is;
 }
 
@@ -210,7 +201,7 @@ void bus_leave(struct bus *b, struct bus_member *m)
 {
     struct bus_letter *unread = NULL;
 
-    lock(b);
+    bus_inside_lock(b);
     if (m->next_ != NULL) {
         struct bus_member **head = ring_of(b, m->hub, m->client_id);
 
@@ -224,9 +215,10 @@ void bus_leave(struct bus *b, struct bus_member *m)
         m->next_->prev_ = m->prev_;
         m->next_ = m->prev_ = NULL;
         m->is_session_ = false;
+        bus_call_inside_give_back(b, m);
         unread = empty_box(m);
     }
-    unlock(b);
+    bus_inside_unlock(b);
     while (unread != NULL) {
         struct bus_letter *next = unread->next;
 
@@ -237,18 +229,29 @@ void bus_leave(struct bus *b, struct bus_member *m)
 
 /* ---- letters ---- */
 
-/* One block: the letter, then its payload. */
-static struct bus_letter *copy_letter(const struct bus_letter *letter)
+static struct span put_behind(uint8_t **at, struct span s)
 {
-    struct bus_letter *copy = malloc(sizeof *copy + letter->payload.len);
+    uint8_t *to = *at;
+
+    if (s.len > 0) {
+        memcpy(to, s.data, s.len);
+    }
+    *at += s.len;
+    return span_of(to, s.len);
+}
+
+struct bus_letter *bus_letter_new(const struct bus_letter *letter)
+{
+    struct bus_letter *copy =
+        malloc(sizeof *copy + letter->payload.len + letter->name.len + letter->rid.len);
+    uint8_t *behind = (uint8_t *)(copy + 1);
 
     if (copy != NULL) {
         *copy = *letter;
         copy->next = NULL;
-        if (letter->payload.len > 0) {
-            memcpy(copy + 1, letter->payload.data, letter->payload.len);
-        }
-        copy->payload = span_of(copy + 1, letter->payload.len);
+        copy->payload = put_behind(&behind, letter->payload);
+        copy->name = put_behind(&behind, letter->name);
+        copy->rid = put_behind(&behind, letter->rid);
     }
     return copy;
 }
@@ -258,7 +261,7 @@ void bus_letter_free(struct bus_letter *letter)
     free(letter);
 }
 
-static struct bus_member *session_of(struct bus *b, struct span hub, struct span client_id)
+struct bus_member *bus_inside_session(struct bus *b, struct span hub, struct span client_id)
 {
     struct bus_member *head = *ring_of(b, hub, client_id);
 
@@ -270,36 +273,40 @@ static struct bus_member *session_of(struct bus *b, struct span hub, struct span
     return NULL;
 }
 
+void bus_inside_put(struct bus_member *m, struct bus_letter *letter)
+{
+    letter->next = NULL;
+    *m->box_end_ = letter;
+    m->box_end_ = &letter->next;
+    m->n_box_++;
+    m->box_bytes_ += letter->payload.len;
+    m->tell(m, BUS_LETTERS);
+}
+
 bool bus_post(struct bus *b, struct span hub, struct span client_id,
               const struct bus_letter *letter)
 {
-    struct bus_letter *copy = copy_letter(letter);
+    struct bus_letter *copy = bus_letter_new(letter);
     struct bus_member *m;
 
     if (copy == NULL) {
         return false;
     }
-    lock(b);
-    m = session_of(b, hub, client_id);
+    bus_inside_lock(b);
+    m = bus_inside_session(b, hub, client_id);
     if (m != NULL && m->n_box_ < LIMIT_LETTERS && m->box_bytes_ < LIMIT_LETTER_BYTES) {
-        *m->box_end_ = copy;
-        m->box_end_ = &copy->next;
-        m->n_box_++;
-        m->box_bytes_ += letter->payload.len;
+        bus_inside_put(m, copy);
         copy = NULL;
-        m->tell(m, BUS_LETTERS);
     }
-    unlock(b);
+    bus_inside_unlock(b);
     bus_letter_free(copy);
     return copy == NULL;
 }
 
-struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
+static struct bus_letter *pop(struct bus_member *m)
 {
-    struct bus_letter *first;
+    struct bus_letter *first = m->box_;
 
-    lock(b);
-    first = m->box_;
     if (first != NULL) {
         m->box_ = first->next;
         m->n_box_--;
@@ -308,13 +315,28 @@ struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
             m->box_end_ = &m->box_;
         }
     }
-    unlock(b);
+    return first;
+}
+
+struct bus_letter *bus_take(struct bus *b, struct bus_member *m)
+{
+    struct bus_letter *first;
+
+    bus_inside_lock(b);
+    first = pop(m);
+    while (first != NULL && first->kind == BUS_LETTER_METHOD &&
+           !bus_call_inside_take(b, m, first)) {
+        bus_letter_free(first); /* whoever called has gone */
+        first = pop(m);
+    }
+    bus_call_inside_post(b, m, false);
+    bus_inside_unlock(b);
     return first;
 }
 
 static pthread_mutex_t *order_of(struct bus *b, struct span hub, struct span client_id)
 {
-    return &b->orders[(size_t)(ring_of(b, hub, client_id) - b->buckets) % N_ORDERS];
+    return &b->orders[(size_t)(ring_of(b, hub, client_id) - b->buckets) % BUS_ORDERS];
 }
 
 void bus_order_begin(struct bus *b, struct span hub, struct span client_id)
@@ -332,32 +354,32 @@ void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
 {
     struct bus_member *head;
 
-    lock(b);
+    bus_inside_lock(b);
     head = *ring_of(b, hub, client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
         if (is_of_or_below(x, hub, client_id)) {
             x->tell(x, BUS_CUT_OFF);
         }
     }
-    unlock(b);
+    bus_inside_unlock(b);
 }
 
 void bus_events(struct bus *b)
 {
-    lock(b);
+    bus_inside_lock(b);
     for (struct bus_member *x = b->listeners; x != NULL; x = next_of(x, b->listeners)) {
         x->tell(x, BUS_EVENTS);
     }
-    unlock(b);
+    bus_inside_unlock(b);
 }
 
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
 {
     bool is_connected;
 
-    lock(b);
-    is_connected = session_of(b, hub, client_id) != NULL;
-    unlock(b);
+    bus_inside_lock(b);
+    is_connected = bus_inside_session(b, hub, client_id) != NULL;
+    bus_inside_unlock(b);
     return is_connected;
 }
 
@@ -378,12 +400,12 @@ size_t bus_count_devices(struct bus *b, struct span hub)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < N_BUCKETS;) {
-        lock(b);
+    for (size_t i = 0; i < BUS_BUCKETS;) {
+        bus_inside_lock(b);
         for (size_t end = i + RINGS_AT_ONCE; i < end; i++) {
             n += count_ring(b->buckets[i], hub);
         }
-        unlock(b);
+        bus_inside_unlock(b);
     }
     return n;
 }
@@ -392,8 +414,8 @@ size_t bus_sessions(struct bus *b)
 {
     size_t n;
 
-    lock(b);
+    bus_inside_lock(b);
     n = b->sessions;
-    unlock(b);
+    bus_inside_unlock(b);
     return n;
 }

@@ -15,14 +15,20 @@ enum bus_signal {
     BUS_CUT_OFF = 1 << 1,    /* the identity was disabled, deleted or given another credential */
     BUS_EVENTS = 1 << 2,     /* telemetry became durable */
     BUS_LETTERS = 1 << 3,    /* something lies in the member's box: bus_take */
+    BUS_CALL = 1 << 8,       /* a call of this connection's moved on: hub/bus_call.h */
 };
 
 /* Something for a device that is connected now; nobody keeps it for one that is not. */
 struct bus_letter {
     struct bus_letter *next; /* the bus's */
-    enum { BUS_LETTER_DESIRED } kind;
-    int64_t number;      /* DESIRED: the version of the desired properties */
-    struct span payload; /* JSON */
+    enum {
+        BUS_LETTER_DESIRED,
+        BUS_LETTER_METHOD, /* of a call (hub/bus_call.h); only that puts them in */
+        BUS_LETTER_ANSWER, /* to one; in no box */
+    } kind;
+    int64_t number;        /* DESIRED: the version of the desired properties; ANSWER: its status */
+    struct span name, rid; /* METHOD */
+    struct span payload;   /* JSON; of an ANSWER as the device sent it */
 };
 
 struct bus;
@@ -64,7 +70,9 @@ bool bus_post(struct bus *b, struct span hub, struct span client_id,
 /* The letter that came first, the caller's to free with bus_letter_free; NULL: the box is empty.
  * What is left in it at bus_leave is dropped. */
 struct bus_letter *bus_take(struct bus *b, struct bus_member *m);
-void bus_letter_free(struct bus_letter *letter);
+/* A copy in one block, or NULL: no memory. */
+struct bus_letter *bus_letter_new(const struct bus_letter *letter);
+void bus_letter_free(struct bus_letter *letter); /* NULL-safe */
 /* Between these two nobody else is: whoever changes what letters tell of holds on from before the
  * change until the letter is posted, so that letters come in the order of the changes. Not quick:
  * waits for as long as others hold on. */

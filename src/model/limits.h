@@ -65,6 +65,14 @@ enum {
     LIMIT_C2D_QUEUE = 50,                      /* messages waiting for one device or module */
     LIMIT_C2D_MESSAGE = 64 * 1024,             /* body and properties */
     LIMIT_METHOD_PAYLOAD = 128 * 1024,         /* either way */
+    LIMIT_METHOD_NAME = 100,
+    LIMIT_METHOD_RESPONSE_MIN_S = 5, /* responseTimeoutInSeconds */
+    LIMIT_METHOD_RESPONSE_S = 300,
+    LIMIT_METHOD_RESPONSE_DEFAULT_S = 30,
+    LIMIT_METHOD_CONNECT_S = 300, /* connectTimeoutInSeconds; 0 by default */
+    LIMIT_METHOD_MARGIN_MS = 500, /* so much before its time is up a caller is told so: one SDK
+                                     gives up at that very moment */
+    LIMIT_METHOD_DRAIN_MS = 1000, /* … and so much before a server that stops cuts it off */
 };
 
 /* A hub's settings and throttles (hub/settings.h, hub/limits.h). */
@@ -184,6 +192,9 @@ enum {
     LIMIT_APPEND_QUEUE = 16384,
     LIMIT_APPEND_BATCH = 2048,
     LIMIT_CONNECTIONS = 200000,
+    LIMIT_CALLS = 10000,                 /* direct methods under way in one process … */
+    LIMIT_CALL_BYTES = 64 * 1024 * 1024, /* … bytes of their payloads … */
+    LIMIT_CALLS_DEVICE = 1000,           /* … and how many of them are for one device or module */
 };
 
 /* Connections, enforced in front/. */
