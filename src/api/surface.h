@@ -62,6 +62,10 @@ struct access_note {
     int status;        /* on the wire; 0: none */
     const char *fault; /* what broke, for REASON_INTERNAL; NULL: nothing */
     bool quiet;        /* granted telemetry: counted, not logged */
+    bool is_part;      /* the request goes on after this task: neither counted nor logged */
+    int64_t waited_us; /* that it waited before this task, for a device */
+    bool has_device_status;
+    int64_t device_status; /* what a device answered a direct method with */
 };
 
 struct surface;
@@ -125,6 +129,9 @@ struct surface_ops {
      * SURFACE_APPEND (a will); anything else counts as IDLE. No call follows but finish() of
      * appends still out. */
     enum surface_step (*closed)(struct surface *s, struct surface_io *io);
+    /* Has something begun that only waits for others? Then a server that stops lets it go on for a
+     * while, and tells it nothing: step() is called, and asks service->is_draining. NULL: never. */
+    bool (*is_busy)(const struct surface *s);
 };
 
 /* The first member of each surface's struct; filled by front/. */

@@ -170,10 +170,16 @@ size_t log_format_access(enum config_log_format format, int64_t now_ms,
     if (note->status != 0) {
         add_int(&l, "status", note->status);
     }
+    if (note->has_device_status) {
+        add_int(&l, "deviceStatus", note->device_status);
+    }
     add_text(&l, "fault", span_str(note->fault));
     if (*a->tracking_id != '\0') {
         add_text(&l, "trackingId", span_str(a->tracking_id));
         add_int(&l, "durationUs", a->duration_us);
+    }
+    if (note->waited_us > 0) {
+        add_int(&l, "waitedUs", note->waited_us);
     }
     add_text(&l, "peer", span_str(a->peer->address));
     return end_line(&l);

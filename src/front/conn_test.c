@@ -13,6 +13,7 @@
  *   echo X     answers X at once           work X    answers X from a worker
  *   slow MS    the same, after MS          store X   answers X when the sink has it
  *   big N      N bytes 'x', then "."       watch     answers "signal" at each signal
+ *   wait MS    as linger, and is busy till then
  *   linger MS  closes after MS             will X    gives X to the sink at the end
  *   close X    answers X and closes        refuse    a note without a task */
 struct line_surface {
@@ -21,6 +22,7 @@ struct line_surface {
     int64_t deadline_ms;
     bool is_in;  /* a call is under way */
     bool is_out; /* work is out */
+    bool is_busy;
 };
 
 static atomic_int n_closed;
@@ -110,8 +112,10 @@ static enum surface_step on_line(struct line_surface *l, struct surface_io *io, 
         answer(io, verb);
     } else if (span_eq(verb, SPAN("will"))) {
         memcpy(l->will, rest.data, rest.len);
-    } else if (span_eq(verb, SPAN("linger")) && span_parse_int(rest, &ms)) {
+    } else if ((span_eq(verb, SPAN("linger")) || span_eq(verb, SPAN("wait"))) &&
+               span_parse_int(rest, &ms)) {
         l->deadline_ms = io->now_ms + ms;
+        l->is_busy = span_eq(verb, SPAN("wait"));
     } else if (span_eq(verb, SPAN("close"))) {
         answer(io, rest);
         return SURFACE_CLOSE;
@@ -201,6 +205,11 @@ static enum surface_step line_closed(struct surface *s, struct surface_io *io)
     return *l->will != '\0' ? start_store(io, span_str(l->will)) : SURFACE_IDLE;
 }
 
+static bool line_is_busy(const struct surface *s)
+{
+    return ((const struct line_surface *)s)->is_busy;
+}
+
 static const struct surface_ops lines = { .name = "lines",
                                           .alpn = "lines/1",
                                           .size = sizeof(struct line_surface),
@@ -210,7 +219,8 @@ static const struct surface_ops lines = { .name = "lines",
                                           .on_signal = line_on_signal,
                                           .deadline = line_deadline,
                                           .on_deadline = line_on_deadline,
-                                          .closed = line_closed };
+                                          .closed = line_closed,
+                                          .is_busy = line_is_busy };
 
 static int set_up(void **state)
 {
@@ -661,13 +671,15 @@ static void test_crowd(void **state)
 static void test_drain(void **state)
 {
     struct kit *k = *state;
-    struct kit_client idle, busy, stuck;
+    struct kit_client idle, busy, stuck, waits;
 
     k->config.limits.drain_ms = 2000;
     kit_open(k);
     kit_client_open(&idle, k);
     kit_client_open(&busy, k);
     kit_client_open(&stuck, k);
+    kit_client_open(&waits, k);
+    kit_say(&waits, "wait 400\n");
     kit_say(&idle, "echo a\n");
     kit_expect(&idle, "a\n");
     kit_say(&busy, "slow 200\n");
@@ -680,12 +692,15 @@ static void test_drain(void **state)
     assert_int_equal(kit_connect_tcp(k), -1);
     kit_expect(&busy, "200\n");
     kit_expect_end(&busy, 1000);
+    kit_expect(&waits, "late\n");
+    kit_expect_end(&waits, 1000);
     kit_expect_end(&stuck, 4000);
     assert_true(err_is_ok(front_join(k->front)));
-    assert_int_equal(n_closed, 3);
+    assert_int_equal(n_closed, 4);
     kit_client_close(&idle);
     kit_client_close(&busy);
     kit_client_close(&stuck);
+    kit_client_close(&waits);
 }
 
 static void test_port_in_use(void **state)

@@ -62,6 +62,10 @@ static void report(const struct front_conn *c, const struct access_note *note,
 {
     const struct front_config *config = c->loop->config;
 
+    if (note->is_part) {
+        return;
+    }
+    took_us += note->waited_us;
     metrics_request(service_of(c)->metrics, note, (uint64_t)took_us);
     if (!note->quiet && config->on_access != NULL) {
         const struct front_access access = { note, &c->peer, tracking_id, took_us };
@@ -420,7 +424,10 @@ bool front_drive_wants_input(const struct front_conn *c)
 
 bool front_drive_is_idle(const struct front_conn *c)
 {
-    return c->work == NULL && c->appends == NULL && c->in.len == 0 && c->out.len == 0;
+    if (c->work != NULL || c->appends != NULL || c->in.len > 0 || c->out.len > 0) {
+        return false;
+    }
+    return !may_enter(c) || ops_of(c)->is_busy == NULL || !ops_of(c)->is_busy(&c->box->surface);
 }
 
 bool front_drive_is_over(struct front_conn *c)
