@@ -1,4 +1,4 @@
-/* api/error.c: one refusal, four spellings. Which of them a route uses is the route's; codes and
+/* api/error.c: one refusal, five spellings. Which of them a route uses is the route's; codes and
  * words are model/reason.def's. */
 #include "api/error.h"
 
@@ -78,17 +78,23 @@ static void write_envelope_a(const struct env *env, struct verdict v, struct buf
     json_write_end_object(&w);
 }
 
-static void write_envelope_b(const struct env *env, struct verdict v, struct buf *out)
+static void write_members_b(const struct env *env, struct verdict v, struct json_writer *w)
 {
-    struct json_writer w = json_writer_over(out);
     uint8_t bytes[MESSAGE_MAX];
     struct buf scratch = buf_over(bytes, sizeof(bytes));
 
+    json_write_int(w, "errorCode", reason_info(v.reason)->error_code);
+    json_write_text(w, "message", message_of(v, &scratch));
+    json_write_str(w, "trackingId", env->tracking_id);
+    json_write_time(w, "timestampUtc", env->now_ms);
+}
+
+static void write_envelope_b(const struct env *env, struct verdict v, struct buf *out)
+{
+    struct json_writer w = json_writer_over(out);
+
     json_write_begin_object(&w, NULL);
-    json_write_int(&w, "errorCode", reason_info(v.reason)->error_code);
-    json_write_text(&w, "message", message_of(v, &scratch));
-    json_write_str(&w, "trackingId", env->tracking_id);
-    json_write_time(&w, "timestampUtc", env->now_ms);
+    write_members_b(env, v, &w);
     json_write_end_object(&w);
 }
 
@@ -98,6 +104,34 @@ void error_write_hub(const struct env *env, struct verdict v, struct buf *out)
         write_envelope_b(env, v, out);
     } else {
         write_envelope_a(env, v, out);
+    }
+}
+
+void error_write_hub_nested(const struct env *env, struct verdict v, struct span info,
+                            struct buf *out)
+{
+    uint8_t inner_bytes[8 * MESSAGE_MAX]; /* a message may have to be escaped */
+    struct buf inner = buf_over(inner_bytes, sizeof(inner_bytes));
+    struct json_writer w = json_writer_over(&inner);
+
+    json_write_begin_object(&w, NULL);
+    write_members_b(env, v, &w);
+    json_write_raw_if(&w, "info", span_is_absent(info) ? SPAN("null") : info);
+    json_write_end_object(&w);
+    w = json_writer_over(out);
+    json_write_begin_object(&w, NULL);
+    json_write_text(&w, "Message", buf_span(&inner));
+    json_write_str(&w, "ExceptionMessage", "");
+    json_write_end_object(&w);
+}
+
+void error_write_hub_method(const struct env *env, struct verdict v, struct buf *out)
+{
+    if (v.reason == REASON_DEVICE_NOT_ONLINE || v.reason == REASON_DEVICE_TIMEOUT ||
+        v.reason == REASON_DEVICE_ANSWER_INVALID) {
+        error_write_hub_nested(env, v, SPAN_NONE, out);
+    } else {
+        error_write_hub(env, v, out);
     }
 }
 

@@ -18,6 +18,13 @@ void error_write_management(const struct env *env, struct verdict v, struct buf 
  * ID:…-TimeStamp:…"}, and for what only modules have B: {"errorCode","message","trackingId",
  * "timestampUtc"} (reference iothub-service-api.md 11.1). */
 void error_write_hub(const struct env *env, struct verdict v, struct buf *out);
+/* The hub's envelope C, for what becomes of direct methods: {"Message":"{\"errorCode\":404103,…}",
+ * "ExceptionMessage":""}, JSON in a text. `info`: JSON, or absent: null. */
+void error_write_hub_nested(const struct env *env, struct verdict v, struct span info,
+                            struct buf *out);
+/* C for the reasons DEVICE_NOT_ONLINE, DEVICE_TIMEOUT and DEVICE_ANSWER_INVALID, A for all others.
+ */
+void error_write_hub_method(const struct env *env, struct verdict v, struct buf *out);
 /* The word in envelope A and in the iothub-errorcode header: "DeviceNotFound". */
 const char *error_hub_name(enum reason reason);
 

@@ -65,6 +65,31 @@ static void hub(void **state)
                    "2022-08-31T22:02:50.5160000Z\"}");
 }
 
+static void hub_method(void **state)
+{
+    static const char control[1000];
+    struct verdict v = VERDICT(DEVICE_ANSWER_INVALID);
+    uint8_t bytes[32 * 1024];
+    struct buf out = buf_over(bytes, sizeof(bytes));
+
+    (void)state;
+    assert_written(
+        error_write_hub_method, &ENV, VERDICT(DEVICE_NOT_ONLINE),
+        "{\"Message\":\"{\\\"errorCode\\\":404103,\\\"message\\\":\\\"The operation failed "
+        "because the requested device isn't online.\\\",\\\"trackingId\\\":\\\"T-1\\\","
+        "\\\"timestampUtc\\\":\\\"2022-08-31T22:02:50.5160000Z\\\",\\\"info\\\":null}\","
+        "\"ExceptionMessage\":\"\"}");
+    assert_written(error_write_hub_method, &ENV, VERDICT(DEVICE_NOT_FOUND),
+                   "{\"Message\":\"ErrorCode:DeviceNotFound;Device not found.\","
+                   "\"ExceptionMessage\":\"Tracking ID:T-1-TimeStamp:"
+                   "2022-08-31T22:02:50.5160000Z\"}");
+    v.detail = span_of(control, 900); /* escaped twice, it is long */
+    error_write_hub_method(&ENV, v, &out);
+    assert_true(err_is_ok(buf_ok(&out)));
+    assert_true(
+        span_ends_with(buf_span(&out), SPAN("\\\"info\\\":null}\",\"ExceptionMessage\":\"\"}")));
+}
+
 static void overlong_detail_is_left_out(void **state)
 {
     static const char detail[2000] = { 'x' };
@@ -108,6 +133,7 @@ int main(void)
         cmocka_unit_test(provisioning),
         cmocka_unit_test(management),
         cmocka_unit_test(hub),
+        cmocka_unit_test(hub_method),
         cmocka_unit_test(overlong_detail_is_left_out),
         cmocka_unit_test(every_refusal_has_a_hub_name),
         cmocka_unit_test(faults_name_code_and_detail),

@@ -1,20 +1,18 @@
 /* api/http.c: one HTTP connection. Requests are taken one at a time: while one is with a worker the
- * next waits in the input. The worker routes it, calls the handler and readies the headers; the
- * loop only prints. A reply that is a stream keeps the connection: each page of it is one more
- * task, asked for when the last one was sent and something woke us. */
-#include "api/http.h"
+ * next waits in the input. The worker's half is http_work.c; the loop only prints. A reply that is
+ * a stream keeps the connection: each page of it is one more task, asked for when the last one was
+ * sent and something woke us. A request that is parked waits for a device on the loop, and becomes
+ * a second task when that is over. */
+#include "api/http_work.h"
 
 #include <assert.h>
 #include <stddef.h>
 
 #include "api/error.h"
-#include "api/router.h"
-#include "api/topic.h"
+#include "hub/method.h"
 #include "model/limits.h"
-#include "util/percent.h"
-#include "util/timefmt.h"
 
-enum { REPLY_HEADERS = HTTP_REPLY_HEADERS + 4, THROTTLED_STREAM_MS = 1000 };
+enum { THROTTLED_STREAM_MS = 1000 };
 
 static const struct http1_limits limits = {
     .head_max = LIMIT_HTTP_HEAD,
@@ -40,16 +38,11 @@ struct http_surface {
     int64_t wake_ms; /* when to write something regardless */
     struct http_stream stream;
     struct bus_member member;
-};
-
-/* A request with a worker; in the task's arena. */
-struct work {
-    struct http1_request request;
-    struct router_match match;
-    struct http_call call;
-    struct http1_header headers[REPLY_HEADERS];
-    size_t n_headers;
-    bool to_head, close;
+    /* A request that waits for a device; parked.call NULL: none does. */
+    struct http_parked parked;
+    const struct http_route *parked_route;
+    bool is_local, keep_alive; /* of it */
+    int64_t retry_ms;          /* it is over, but there was no task to answer it by */
 };
 
 /* A page of a stream with a worker: on a copy, for the connection may go meanwhile. */
@@ -61,143 +54,6 @@ struct page {
 };
 
 /* ---- on a worker ---- */
-
-static bool is_json_or_unsaid(struct span content_type)
-{
-    struct span kind = span_trim(span_first(content_type, span_find(content_type, ';')));
-
-    return span_is_empty(kind) || span_eq_nocase(kind, SPAN("application/json"));
-}
-
-static err decode_params(struct work *w, bool *ret_is_sound)
-{
-    for (size_t i = 0; i < HTTP_PATH_PARAMS && !span_is_absent(w->match.params[i]); i++) {
-        struct buf out = arena_buf(w->call.env->arena);
-        err e = percent_decode(w->match.params[i], &out);
-
-        if (err_is(e, ERR_MALFORMED)) {
-            *ret_is_sound = false;
-            return OK;
-        }
-        TRY(e);
-        TRY(arena_buf_end(w->call.env->arena, &out, &w->call.params[i]));
-    }
-    *ret_is_sound = true;
-    return OK;
-}
-
-static err refuse_unrouted(struct work *w)
-{
-    struct http_call *call = &w->call;
-    struct buf out;
-    struct span methods;
-
-    if (w->match.near == NULL) {
-        return http_call_refuse(call, VERDICT(ROUTE_NOT_FOUND));
-    }
-    out = arena_buf(call->env->arena);
-    router_methods(call->request->path, &out);
-    TRY(arena_buf_end(call->env->arena, &out, &methods));
-    TRY(http_call_refuse(call, VERDICT(METHOD_NOT_ALLOWED)));
-    http_call_header(call, "Allow", methods);
-    return OK;
-}
-
-static err answer(struct work *w)
-{
-    struct http_call *call = &w->call;
-    struct verdict v = VERDICT(REQUEST_MALFORMED);
-    bool is_sound;
-
-    if (w->match.route == NULL) {
-        return refuse_unrouted(w);
-    }
-    TRY(decode_params(w, &is_sound));
-    if (!is_sound) {
-        v.detail = SPAN("The path is not percent-encoded correctly.");
-        return http_call_refuse(call, v);
-    }
-    call->note->id = call->params[0];
-    TRY(http_call_query(call, SPAN("api-version"), &call->api_version));
-    if (!topic_is_api_version(call->api_version)) {
-        if (call->route->needs_api_version) {
-            return http_call_refuse(call, VERDICT(API_VERSION_MISSING));
-        }
-        call->api_version = SPAN_NONE;
-    }
-    if (!call->route->takes_any_body && !span_is_empty(call->request->body) &&
-        !is_json_or_unsaid(http_call_header_in(call, SPAN("Content-Type")))) {
-        return http_call_refuse(call, VERDICT(MEDIA_TYPE_UNSUPPORTED));
-    }
-    TRY(call->route->handle(call));
-    return call->status != 0 ? OK : err_set(ERR_UNSUPPORTED, "the handler gave no answer");
-}
-
-/* A fault: ours, or no room for more work. */
-static err refuse_fault(struct work *w, struct task *t, size_t mark, err fault)
-{
-    enum reason reason = err_is(fault, ERR_BUSY)     ? REASON_THROTTLED
-                         : err_is(fault, ERR_CLOSED) ? REASON_UNAVAILABLE
-                                                     : REASON_INTERNAL;
-
-    if (err_is(fault, ERR_NOMEM)) {
-        t->arena.used = mark; /* what the handler made is of no use now */
-        t->note.scope = t->note.id = SPAN_NONE;
-    }
-    if (reason == REASON_INTERNAL) {
-        t->note.fault = error_fault_text(&t->arena, fault);
-    }
-    return http_call_refuse(&w->call, (struct verdict){ .reason = reason });
-}
-
-static void add_header(struct work *w, const char *name, struct span value)
-{
-    w->headers[w->n_headers++] = (struct http1_header){ .name = span_str(name), .value = value };
-}
-
-static err ready_headers(struct work *w)
-{
-    struct http_call *call = &w->call;
-    struct span host = http_call_header_in(call, SPAN("Host"));
-    struct buf date = arena_buf(call->env->arena);
-    struct span date_text;
-
-    timefmt_http(call->env->now_ms, &date);
-    TRY(arena_buf_end(call->env->arena, &date, &date_text));
-    add_header(w, "Date", date_text);
-    add_header(w, "x-ms-request-id", span_str(call->env->tracking_id));
-    /* A browser would then insist on TLS for a developer's other servers on this machine too. */
-    if (!span_starts_with_nocase(host, SPAN("localhost"))) {
-        add_header(w, "Strict-Transport-Security", SPAN("max-age=31536000; includeSubDomains"));
-    }
-    for (size_t i = 0; i < call->n_headers; i++) {
-        w->headers[w->n_headers++] = call->headers[i];
-    }
-    return OK;
-}
-
-static void run_call(struct task *t)
-{
-    struct work *w = t->state;
-    size_t mark = t->arena.used;
-    const struct service *service = t->service;
-    err e = answer(w);
-
-    if (!err_is_ok(e)) {
-        e = refuse_fault(w, t, mark, e);
-    }
-    if (err_is_ok(e)) {
-        e = ready_headers(w);
-    }
-    if (!err_is_ok(e)) {
-        w->call.status = reason_info(REASON_INTERNAL)->http_status;
-        w->call.body = SPAN_NONE;
-        w->n_headers = 0;
-        t->note.reason = REASON_INTERNAL;
-    }
-    w->close = !w->request.keep_alive || (service->is_draining != NULL && service->is_draining());
-    t->note.status = w->call.status;
-}
 
 static void run_page(struct task *t)
 {
@@ -286,7 +142,7 @@ static enum surface_step begin_request(struct http_surface *s, struct surface_io
     struct router_match match;
     const struct http_route *route;
     struct task *t = io->new_task(io);
-    struct work *w;
+    struct http_work *w;
 
     router_find(request->method, request->path, &match);
     route = match.route ? match.route : match.near ? match.near : &no_route;
@@ -294,22 +150,9 @@ static enum surface_step begin_request(struct http_surface *s, struct surface_io
         io->consumed += len;
         return throttle(io, route, request);
     }
-    w = ARENA_NEW(&t->arena, struct work);
-    assert(w != NULL); /* an arena smaller than one request head is a bug */
-    w->request = *request;
+    w = http_work_new(t, route, request);
     w->match = match;
     w->to_head = span_eq(request->method, SPAN("HEAD"));
-    w->call = (struct http_call){
-        .route = route,
-        .request = &w->request,
-        .service = t->service,
-        .peer = t->peer,
-        .env = &t->env,
-        .note = &t->note,
-    };
-    t->note = (struct access_note){ .surface = route->surface, .operation = route->operation };
-    t->state = w;
-    t->run = run_call;
     io->task = t;
     s->answered = len;
     s->is_working = true;
@@ -369,10 +212,71 @@ static enum surface_step step_stream(struct http_surface *s, struct surface_io *
     return SURFACE_WORK;
 }
 
+/* ---- a request that waits for a device ---- */
+
+static void tell_parked(struct hub_call *call)
+{
+    struct http_surface *s = call->owner;
+
+    s->base.tell(&s->base, BUS_CALL);
+}
+
+static void park(struct http_surface *s, const struct http_work *w, struct surface_io *io)
+{
+    struct span host = http1_request_header(&w->request, SPAN("Host"));
+
+    s->parked = w->call.parked;
+    s->parked_route = w->call.route;
+    s->is_local = span_starts_with_nocase(host, SPAN("localhost"));
+    s->keep_alive = w->request.keep_alive;
+    s->retry_ms = INT64_MAX;
+    hub_call_begin(s->parked.call, s->base.service->bus, s, tell_parked, io->now_ms);
+}
+
+static void unpark(struct http_surface *s)
+{
+    hub_call_free(s->parked.call);
+    s->parked.call = NULL;
+}
+
+/* What comes meanwhile stays in the input. */
+static enum surface_step step_parked(struct http_surface *s, struct surface_io *io)
+{
+    const struct service *service = s->base.service;
+    bool stops = service->is_draining != NULL && service->is_draining();
+    struct http1_request request = { .keep_alive = s->keep_alive };
+    struct task *t;
+    struct http_work *w;
+
+    io->consumed = s->answered;
+    s->answered = 0;
+    if (!hub_call_look(s->parked.call, stops, io->now_ms)) {
+        return SURFACE_IDLE;
+    }
+    t = io->new_task(io);
+    if (t == NULL) {
+        s->retry_ms = io->now_ms + THROTTLED_STREAM_MS;
+        return SURFACE_IDLE;
+    }
+    if (s->is_local) {
+        request.headers[request.n_headers++] =
+            (struct http1_header){ SPAN("Host"), SPAN("localhost") };
+    }
+    w = http_work_new(t, s->parked_route, &request);
+    w->is_resumed = true;
+    w->call.parked = s->parked;
+    io->task = t;
+    s->is_working = true;
+    return SURFACE_WORK;
+}
+
 static enum surface_step surface_step(struct surface *base, struct surface_io *io)
 {
     struct http_surface *s = (struct http_surface *)base;
 
+    if (s->parked.call != NULL) {
+        return step_parked(s, io);
+    }
     return s->is_streaming ? step_stream(s, io) : step_request(s, io);
 }
 
@@ -386,7 +290,7 @@ static void tell(struct bus_member *m, unsigned signals)
     }
 }
 
-static void begin_stream(struct http_surface *s, struct work *w, struct surface_io *io)
+static void begin_stream(struct http_surface *s, struct http_work *w, struct surface_io *io)
 {
     buf_add_str(io->out, "HTTP/1.1 200 OK\r\n");
     for (size_t i = 0; i < w->n_headers; i++) {
@@ -404,7 +308,7 @@ static void begin_stream(struct http_surface *s, struct work *w, struct surface_
     bus_join(s->base.service->bus, &s->member);
 }
 
-static bool has_retry_after(const struct work *w)
+static bool has_retry_after(const struct http_work *w)
 {
     for (size_t i = 0; i < w->n_headers; i++) {
         if (span_eq_nocase(w->headers[i].name, SPAN("Retry-After"))) {
@@ -414,7 +318,7 @@ static bool has_retry_after(const struct work *w)
     return false;
 }
 
-static enum surface_step finish_request(struct http_surface *s, struct work *w,
+static enum surface_step finish_request(struct http_surface *s, struct http_work *w,
                                         struct surface_io *io)
 {
     struct http1_reply reply = { .status = w->call.status,
@@ -424,6 +328,10 @@ static enum surface_step finish_request(struct http_surface *s, struct work *w,
                                  .to_head = w->to_head };
     char seconds[24];
 
+    if (!w->is_resumed && w->call.parked.call != NULL) {
+        park(s, w, io);
+        return SURFACE_AGAIN;
+    }
     if (w->call.is_stream && !w->to_head) {
         begin_stream(s, w, io);
         return SURFACE_AGAIN;
@@ -433,6 +341,7 @@ static enum surface_step finish_request(struct http_surface *s, struct work *w,
     }
     reply.n_headers = w->n_headers;
     http1_conn_reply(&reply, io->out);
+    unpark(s);                                      /* the body may be the device's own words */
     http1_conn_init(&s->conn, &limits, io->now_ms); /* idle from here, not from the request on */
     return reply.close ? SURFACE_CLOSE : SURFACE_AGAIN;
 }
@@ -467,6 +376,9 @@ static enum surface_step surface_on_signal(struct surface *base, unsigned signal
     struct http_surface *s = (struct http_surface *)base;
 
     (void)io;
+    if (s->parked.call != NULL) {
+        return SURFACE_AGAIN;
+    }
     if (!s->is_streaming || !(signals & s->stream.wake_on)) {
         return SURFACE_IDLE;
     }
@@ -481,6 +393,9 @@ static int64_t surface_deadline(const struct surface *base)
     if (s->is_working) {
         return INT64_MAX;
     }
+    if (s->parked.call != NULL) {
+        return s->retry_ms != INT64_MAX ? s->retry_ms : hub_call_deadline(s->parked.call);
+    }
     if (!s->is_streaming) {
         return http1_conn_deadline(&s->conn);
     }
@@ -493,6 +408,9 @@ static enum surface_step surface_on_deadline(struct surface *base, struct surfac
 
     if (io->now_ms < surface_deadline(base)) {
         return SURFACE_IDLE;
+    }
+    if (s->parked.call != NULL) {
+        return SURFACE_AGAIN;
     }
     if (s->is_streaming && io->now_ms >= s->stream.until_ms) {
         buf_add_str(io->out, "0\r\n\r\n");
@@ -517,7 +435,13 @@ static enum surface_step surface_closed(struct surface *base, struct surface_io 
     if (s->is_streaming) {
         bus_leave(s->base.service->bus, &s->member);
     }
+    unpark(s); /* nobody is left to be answered */
     return SURFACE_IDLE;
+}
+
+static bool surface_is_busy(const struct surface *base)
+{
+    return ((const struct http_surface *)base)->parked.call != NULL;
 }
 
 const struct surface_ops API_HTTP_SURFACE = {
@@ -531,4 +455,5 @@ const struct surface_ops API_HTTP_SURFACE = {
     .deadline = surface_deadline,
     .on_deadline = surface_on_deadline,
     .closed = surface_closed,
+    .is_busy = surface_is_busy,
 };

@@ -27,6 +27,15 @@ struct http_stream {
     char device_id[132];
 };
 
+/* A request that waits for a device, without a worker. `answer` runs on one when the call is over,
+ * with call->parked.call and nothing else of the request but its route. */
+struct hub_call;
+struct http_call;
+struct http_parked {
+    struct hub_call *call; /* NULL: it does not wait. The connection's once the handler returns. */
+    err (*answer)(struct http_call *call);
+};
+
 struct http_call {
     const struct http_route *route;
     const struct http1_request *request;
@@ -44,6 +53,7 @@ struct http_call {
     struct span body; /* in the arena; absent: none */
     bool is_stream;   /* with status 200: the body is what `stream` gives */
     struct http_stream stream;
+    struct http_parked parked; /* out, instead of an answer */
 };
 
 typedef err (*http_handler)(struct http_call *call);

@@ -36,7 +36,7 @@ err http_call_refuse(struct http_call *call, struct verdict v)
     call->note->reason = v.reason;
     TRY(arena_printf(arena, &code, "%d", info->error_code));
     http_call_header(call, "x-ms-error-code", code);
-    if (call->route->refuse == error_write_hub) {
+    if (call->route->refuse == error_write_hub || call->route->refuse == error_write_hub_method) {
         http_call_header(call, "iothub-errorcode", span_str(error_hub_name(v.reason)));
     }
     body = arena_buf(arena);

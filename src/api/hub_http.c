@@ -36,6 +36,12 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
         .refuse = error_write_hub                                                                  \
     }
 
+#define METHOD(path_, handle_)                                                                     \
+    {                                                                                              \
+        .method = "POST", .path = path_, .handle = handle_, .surface = "hub-http",                 \
+        .operation = "POST " path_, .needs_api_version = true, .refuse = error_write_hub_method    \
+    }
+
 const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", hub_identity_http_list, true),
     HUB("POST", "/devices", hub_bulk_http_post, true),
@@ -54,6 +60,10 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/twins/{id}/modules/{module}", hub_twin_http_get, true),
     HUB("PATCH", "/twins/{id}/modules/{module}", hub_twin_http_patch, true),
     HUB("PUT", "/twins/{id}/modules/{module}", hub_twin_http_put, true),
+    METHOD("/twins/{id}/methods", hub_method_http_invoke),
+    METHOD("/twins/{id}/modules/{module}/methods", hub_method_http_invoke),
+    METHOD("/digitaltwins/{id}/commands/{name}", hub_method_http_command),
+    METHOD("/digitaltwins/{id}/components/{component}/commands/{name}", hub_method_http_command),
     HUB("GET", "/messages/events", hub_events_open, false),
     DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_of_device),
     DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_of_module),

@@ -30,5 +30,8 @@ err hub_twin_http_put(struct http_call *call);
 /* POST …/messages/events: hub_telemetry_http.c. */
 err hub_telemetry_http_of_device(struct http_call *call);
 err hub_telemetry_http_of_module(struct http_call *call);
+/* POST …/methods and /digitaltwins/…/commands/{name}: hub_method_http.c. */
+err hub_method_http_invoke(struct http_call *call);
+err hub_method_http_command(struct http_call *call);
 
 #endif

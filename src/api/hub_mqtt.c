@@ -1,6 +1,7 @@
 /* api/hub_mqtt.c: a device's or a module's session with its hub over MQTT: which file answers what,
  * what it is sent, how it ends. The door is hub_mqtt_door.c, subscriptions hub_mqtt_filters.c,
- * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c; the rules are hub/'s.
+ * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c, direct methods hub_mqtt_method.c; the
+ * rules are hub/'s.
  *
  *     AT_THE_DOOR --login granted--> OPEN --DISCONNECT, refusal, cut off, gone--> OVER
  *          \--login refused------------------------------------------------------/
@@ -8,6 +9,8 @@
 #include "api/hub_mqtt_job.h"
 
 #include <assert.h>
+
+#include "hub/bus_call.h"
 
 static const char SURFACE_NAME[] = "hub-mqtt";
 
@@ -78,6 +81,10 @@ void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io)
         struct bus_letter *letter = bus_take(h->surface->service->bus, &h->member);
 
         h->has_letters = letter != NULL;
+        if (letter != NULL && letter->kind == BUS_LETTER_METHOD) {
+            hub_mqtt_method_send(h, letter, io);
+            continue;
+        }
         if (letter != NULL) {
             send_letter(h, letter, io);
         }
@@ -101,10 +108,18 @@ enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish
     if (p->topic.len > LIMIT_MQTT_TOPIC) {
         return hub_mqtt_close(h, REASON_TOPIC_FORBIDDEN, "the topic is too long", io);
     }
+    if (topic_is_method(p->topic)) {
+        return hub_mqtt_method_publish(h, p, io);
+    }
     if (span_starts_with(p->topic, SPAN("$iothub/"))) {
         return hub_mqtt_twin_publish(h, p, io);
     }
     return hub_mqtt_telemetry_publish(h, p, io);
+}
+
+bool hub_mqtt_is_busy(const struct hub_mqtt *h)
+{
+    return h->state == HUB_MQTT_OPEN && bus_call_is_awaited(h->surface->service->bus, &h->member);
 }
 
 /* ---- the end ---- */

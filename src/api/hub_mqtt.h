@@ -52,6 +52,8 @@ enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish
                                    struct surface_io *io);
 /* Has as many messages on their way to the log as it may: read no further until one is through. */
 bool hub_mqtt_is_full(const struct hub_mqtt *h);
+/* Is the device's answer waited for? */
+bool hub_mqtt_is_busy(const struct hub_mqtt *h);
 /* DISCONNECT: the will is void. */
 void hub_mqtt_disconnect(struct hub_mqtt *h);
 enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);

@@ -3,6 +3,7 @@
 #include "api/hub_mqtt_job.h"
 
 #include "api/error.h"
+#include "hub/bus_call.h"
 
 /* Every well-formed filter is granted: SDKs stop at 0x80, and a device is only ever sent what is
  * its own (reference section 5). Failure: it is malformed, or there are too many. */
@@ -26,10 +27,12 @@ static void run_keep(struct task *t)
     }
 }
 
-static void acknowledge(const struct hub_job *job, struct surface_io *io)
+/* A method that waits for a subscription comes behind its SUBACK. */
+static void acknowledge(struct hub_mqtt *h, const struct hub_job *job, struct surface_io *io)
 {
     if (job->n_codes > 0) {
         mqtt_codec_encode_suback(job->packet_id, span_of(job->codes, job->n_codes), io->out);
+        bus_call_ready(h->surface->service->bus, &h->member);
     } else {
         mqtt_codec_encode_unsuback(job->packet_id, io->out);
     }
@@ -79,7 +82,7 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
     if (!h->is_clean && !span_eq(filters_span(&before), filters_span(&h->filters))) {
         return keep_filters(h, &answer, io);
     }
-    acknowledge(&answer, io);
+    acknowledge(h, &answer, io);
     return SURFACE_AGAIN;
 }
 
@@ -92,6 +95,6 @@ enum surface_step hub_mqtt_filters_finish(struct hub_mqtt *h, struct task *t, st
         h->state = HUB_MQTT_OVER;
         return SURFACE_CLOSE;
     }
-    acknowledge(job, io);
+    acknowledge(h, job, io);
     return SURFACE_AGAIN;
 }

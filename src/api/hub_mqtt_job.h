@@ -71,6 +71,13 @@ enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_pu
                                         struct surface_io *io);
 enum surface_step hub_mqtt_twin_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);
 
+/* hub_mqtt_method.c: a direct method for the device, which it is sent if it subscribed to methods;
+ * else it is declined. Owns the letter. */
+void hub_mqtt_method_send(struct hub_mqtt *h, struct bus_letter *letter, struct surface_io *io);
+/* PUBLISH to a topic of methods. TOPIC_FORBIDDEN closes. */
+enum surface_step hub_mqtt_method_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
+                                          struct surface_io *io);
+
 /* Sends to the device if it subscribed to the topic. */
 void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
                    struct surface_io *io);

@@ -268,6 +268,13 @@ static enum surface_step closed(struct surface *s, struct surface_io *io)
     return m->role == ROLE_HUB ? hub_mqtt_closed(&m->hub, io) : SURFACE_IDLE;
 }
 
+static bool is_busy(const struct surface *s)
+{
+    const struct mqtt_surface *m = (const struct mqtt_surface *)s;
+
+    return m->role == ROLE_HUB && hub_mqtt_is_busy(&m->hub);
+}
+
 const struct surface_ops API_MQTT_SURFACE = {
     .name = "mqtt",
     .size = sizeof(struct mqtt_surface),
@@ -278,4 +285,5 @@ const struct surface_ops API_MQTT_SURFACE = {
     .deadline = deadline,
     .on_deadline = on_deadline,
     .closed = closed,
+    .is_busy = is_busy,
 };

@@ -222,6 +222,39 @@ err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_r
     return OK;
 }
 
+/* ---- direct methods ---- */
+
+bool topic_is_method(struct span topic)
+{
+    return span_starts_with(topic, SPAN("$iothub/methods/"));
+}
+
+err topic_parse_method_response(struct span topic, struct topic_method_response *ret_response)
+{
+    const struct span prefix = SPAN("$iothub/methods/res/");
+    struct topic_method_response r;
+    struct span rest, status;
+    bool is_negative;
+
+    if (!span_starts_with(topic, prefix)) {
+        return ERR(MALFORMED);
+    }
+    rest = span_from(topic, prefix.len);
+    status = span_cut(&rest, '/');
+    is_negative = span_starts_with(status, SPAN("-"));
+    if (!span_parse_int(span_from(status, is_negative), &r.status) ||
+        !span_starts_with(rest, SPAN("?"))) {
+        return ERR(MALFORMED);
+    }
+    r.status = is_negative ? -r.status : r.status;
+    r.rid = find_parameter(span_from(rest, 1), SPAN("$rid"));
+    if (span_is_empty(r.rid)) {
+        return ERR(MALFORMED); /* whom it answers nobody can know */
+    }
+    *ret_response = r;
+    return OK;
+}
+
 size_t topic_count_properties(struct span bag)
 {
     size_t n = 0;

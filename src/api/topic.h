@@ -54,6 +54,15 @@ struct topic_twin_request {
 };
 err topic_parse_twin_request(struct span topic, struct topic_twin_request *ret_request);
 
+/* $iothub/methods/res/{status}/?$rid={rid}[&…]: the answer to a direct method
+ * iothub-device-api.md 9 */
+struct topic_method_response {
+    int64_t status;  /* any integer */
+    struct span rid; /* not empty; opaque */
+};
+bool topic_is_method(struct span topic);
+err topic_parse_method_response(struct span topic, struct topic_method_response *ret_response);
+
 /* How many properties a bag holds at most. */
 size_t topic_count_properties(struct span bag);
 /* k=v joined by '&', percent-decoded into the arena; '+' is a plus. A '%' that starts no escape

@@ -276,6 +276,54 @@ static void telemetry_topics(void **state)
     }
 }
 
+/* ---- direct methods ---- */
+
+static void method_responses(void **state)
+{
+    static const struct {
+        const char *topic;
+        int64_t status;
+        const char *rid; /* NULL: no answer to a method */
+    } cases[] = {
+        { "$iothub/methods/res/200/?$rid=1f", 200, "1f" },
+        { "$iothub/methods/res/-1/?$rid=a", -1, "a" },
+        { "$iothub/methods/res/0/?$rid=a&x=y", 0, "a" },
+        { "$iothub/methods/res/404/?x=y&$rid=a", 404, "a" },
+        { "$iothub/methods/res/9223372036854775807/?$rid=a", INT64_MAX, "a" },
+        { "$iothub/methods/res/9223372036854775808/?$rid=a", 0, NULL },
+        { "$iothub/methods/res//?$rid=a", 0, NULL },
+        { "$iothub/methods/res/-/?$rid=a", 0, NULL },
+        { "$iothub/methods/res/--1/?$rid=a", 0, NULL },
+        { "$iothub/methods/res/2x/?$rid=a", 0, NULL },
+        { "$iothub/methods/res/200?$rid=a", 0, NULL },
+        { "$iothub/methods/res/200/$rid=a", 0, NULL },
+        { "$iothub/methods/res/200/?rid=a", 0, NULL },
+        { "$iothub/methods/POST/200/?$rid=a", 0, NULL },
+        { "$iothub/twin/res/200/?$rid=a", 0, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct topic_method_response r = { .status = 77, .rid = SPAN("untouched") };
+        err e = topic_parse_method_response(span_str(cases[i].topic), &r);
+
+        assert_int_equal(e.code, cases[i].rid == NULL ? ERR_MALFORMED : ERR_NONE);
+        assert_span(r.rid, cases[i].rid == NULL ? "untouched" : cases[i].rid);
+        assert_int_equal(r.status, cases[i].rid == NULL ? 77 : cases[i].status);
+    }
+}
+
+static void method_response_truncations(void **state)
+{
+    const struct span whole = SPAN("$iothub/methods/res/200/?$rid=1");
+    struct topic_method_response r;
+
+    (void)state;
+    for (size_t n = 0; n < whole.len; n++) {
+        assert_int_equal(topic_parse_method_response(span_first(whole, n), &r).code, ERR_MALFORMED);
+    }
+}
+
 struct bag_case {
     const char *bag;
     size_t n;
@@ -354,6 +402,8 @@ int main(void)
         cmocka_unit_test(dps_requests),
         cmocka_unit_test(dps_request_truncations),
         cmocka_unit_test(telemetry_topics),
+        cmocka_unit_test(method_responses),
+        cmocka_unit_test(method_response_truncations),
         cmocka_unit_test(property_bags),
         cmocka_unit_test(too_many_properties),
     };

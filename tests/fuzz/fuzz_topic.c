@@ -58,6 +58,7 @@ static void read_properties(struct span bag)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = span_of(data, size);
+    struct topic_method_response response;
     struct topic_dps_request request;
     struct span bag;
 
@@ -70,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err_is_ok(topic_parse_telemetry(text, SPAN("d"), &bag))) {
         assert_within(bag, text);
         read_properties(bag);
+    }
+    if (err_is_ok(topic_parse_method_response(text, &response))) {
+        FUZZ_CHECK(topic_is_method(text) && response.rid.len > 0);
+        assert_within(response.rid, text);
     }
     read_properties(text);
     return 0;
