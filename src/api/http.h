@@ -50,6 +50,8 @@ struct http_call {
     int status; /* 0: handler forgot: 500 */
     struct http1_header headers[HTTP_REPLY_HEADERS];
     size_t n_headers;
+    const struct http1_header *more_headers; /* in the arena: as many as the handler likes */
+    size_t n_more_headers;
     struct span body; /* in the arena; absent: none */
     bool is_stream;   /* with status 200: the body is what `stream` gives */
     struct http_stream stream;

@@ -31,7 +31,7 @@ err http_call_refuse(struct http_call *call, struct verdict v)
     struct span code, text;
     struct buf body;
 
-    call->n_headers = 0;
+    call->n_headers = call->n_more_headers = 0;
     call->is_stream = false;
     call->note->reason = v.reason;
     TRY(arena_printf(arena, &code, "%d", info->error_code));

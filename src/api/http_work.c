@@ -104,6 +104,21 @@ static void add_header(struct http_work *w, const char *name, struct span value)
     w->headers[w->n_headers++] = (struct http1_header){ .name = span_str(name), .value = value };
 }
 
+static err make_room(struct http_work *w)
+{
+    size_t n = w->call.n_more_headers;
+    struct http1_header *many;
+
+    if (n > 0) {
+        many = ARENA_ARRAY(w->call.env->arena, HTTP_WORK_HEADERS + n, struct http1_header);
+        if (many == NULL) {
+            return ERR(NOMEM);
+        }
+        w->headers = many;
+    }
+    return OK;
+}
+
 static err ready_headers(struct http_work *w)
 {
     struct http_call *call = &w->call;
@@ -113,6 +128,7 @@ static err ready_headers(struct http_work *w)
 
     timefmt_http(call->env->now_ms, &date);
     TRY(arena_buf_end(call->env->arena, &date, &date_text));
+    TRY(make_room(w));
     add_header(w, "Date", date_text);
     add_header(w, "x-ms-request-id", span_str(call->env->tracking_id));
     /* A browser would then insist on TLS for a developer's other servers on this machine too. */
@@ -121,6 +137,9 @@ static err ready_headers(struct http_work *w)
     }
     for (size_t i = 0; i < call->n_headers; i++) {
         w->headers[w->n_headers++] = call->headers[i];
+    }
+    for (size_t i = 0; i < call->n_more_headers; i++) {
+        w->headers[w->n_headers++] = call->more_headers[i];
     }
     return OK;
 }
@@ -159,6 +178,7 @@ struct http_work *http_work_new(struct task *t, const struct http_route *route,
 
     assert(w != NULL); /* an arena smaller than one request head is a bug */
     w->request = *request;
+    w->headers = w->few;
     w->call = (struct http_call){
         .route = route,
         .request = &w->request,

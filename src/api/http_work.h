@@ -6,12 +6,15 @@
 #include "api/http.h"
 #include "api/router.h"
 
+enum { HTTP_WORK_HEADERS = HTTP_REPLY_HEADERS + 4 };
+
 /* In the task's arena. */
 struct http_work {
     struct http1_request request;
     struct router_match match;
     struct http_call call;
-    struct http1_header headers[HTTP_REPLY_HEADERS + 4];
+    struct http1_header few[HTTP_WORK_HEADERS]; /* headers, as a rule */
+    struct http1_header *headers;
     size_t n_headers;
     bool to_head, close;
     bool is_resumed; /* it waited for a device; call.parked says what became of that */

@@ -28,7 +28,7 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
         .refuse = error_write_hub                                                                  \
     }
 
-/* Of the device itself. */
+/* With a body of any type. */
 #define DEVICE(method_, path_, handle_)                                                            \
     {                                                                                              \
         .method = method_, .path = path_, .handle = handle_, .surface = "hub-http",                \
@@ -67,5 +67,22 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/messages/events", hub_events_open, false),
     DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_of_device),
     DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_of_module),
+    DEVICE("GET", "/devices/{id}/messages/devicebound", hub_c2d_device_http_receive),
+    DEVICE("DELETE", "/devices/{id}/messages/devicebound/{token}", hub_c2d_device_http_settle),
+    DEVICE("POST", "/devices/{id}/messages/devicebound/{token}/abandon",
+           hub_c2d_device_http_abandon),
+    DEVICE("GET", "/devices/{id}/modules/{module}/messages/devicebound",
+           hub_c2d_device_http_receive),
+    DEVICE("DELETE", "/devices/{id}/modules/{module}/messages/devicebound/{token}",
+           hub_c2d_device_http_settle),
+    DEVICE("POST", "/devices/{id}/modules/{module}/messages/devicebound/{token}/abandon",
+           hub_c2d_device_http_abandon),
+    DEVICE("POST", "/messages/devicebound", hub_c2d_http_send),
+    HUB("DELETE", "/devices/{id}/commands", hub_c2d_http_purge, true),
+    HUB("DELETE", "/devices/{id}/modules/{module}/commands", hub_c2d_http_purge, true),
+    HUB("GET", "/messages/servicebound/feedback", hub_c2d_http_feedback, true),
+    HUB("DELETE", "/messages/servicebound/feedback/{token}", hub_c2d_http_complete_feedback, true),
+    HUB("POST", "/messages/servicebound/feedback/{token}/abandon", hub_c2d_http_abandon_feedback,
+        true),
     { 0 },
 };

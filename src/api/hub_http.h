@@ -34,4 +34,18 @@ err hub_telemetry_http_of_module(struct http_call *call);
 err hub_method_http_invoke(struct http_call *call);
 err hub_method_http_command(struct http_call *call);
 
+/* POST /messages/deviceBound, DELETE /devices/{id}[/modules/{module}]/commands, and the feedback at
+ * /messages/serviceBound/feedback: hub_c2d_http.c. */
+err hub_c2d_http_send(struct http_call *call);
+err hub_c2d_http_purge(struct http_call *call);
+err hub_c2d_http_feedback(struct http_call *call);
+err hub_c2d_http_complete_feedback(struct http_call *call);
+err hub_c2d_http_abandon_feedback(struct http_call *call);
+
+/* /devices/{id}[/modules/{module}]/messages/deviceBound of the device itself:
+ * hub_c2d_device_http.c. */
+err hub_c2d_device_http_receive(struct http_call *call);
+err hub_c2d_device_http_settle(struct http_call *call);
+err hub_c2d_device_http_abandon(struct http_call *call);
+
 #endif

@@ -1,6 +1,7 @@
 /* api/hub_mqtt.c: a device's or a module's session with its hub over MQTT: which file answers what,
  * what it is sent, how it ends. The door is hub_mqtt_door.c, subscriptions hub_mqtt_filters.c,
- * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c, direct methods hub_mqtt_method.c; the
+ * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c, direct methods hub_mqtt_method.c,
+ * messages to the device hub_mqtt_c2d.c; the
  * rules are hub/'s.
  *
  *     AT_THE_DOOR --login granted--> OPEN --DISCONNECT, refusal, cut off, gone--> OVER
@@ -49,6 +50,14 @@ struct hub_job *hub_mqtt_new_job(struct hub_mqtt *h, struct task *t, enum hub_jo
 
 /* ---- what the device is sent ---- */
 
+uint16_t hub_mqtt_new_packet_id(struct hub_mqtt *h)
+{
+    do {
+        h->last_packet_id = h->last_packet_id == UINT16_MAX ? 1 : h->last_packet_id + 1;
+    } while (hub_mqtt_c2d_is_in_flight(h, h->last_packet_id));
+    return h->last_packet_id;
+}
+
 void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
                    struct surface_io *io)
 {
@@ -59,8 +68,7 @@ void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
         return;
     }
     if (qos > 0) {
-        h->last_packet_id = h->last_packet_id == UINT16_MAX ? 1 : h->last_packet_id + 1;
-        p.packet_id = h->last_packet_id;
+        p.packet_id = hub_mqtt_new_packet_id(h);
     }
     mqtt_codec_encode_publish(&p, io->out);
 }
@@ -143,6 +151,8 @@ enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct sur
         return hub_mqtt_filters_finish(h, t, io);
     case HUB_JOB_TWIN:
         return hub_mqtt_twin_finish(h, t, io);
+    case HUB_JOB_C2D:
+        return hub_mqtt_c2d_finish(h, t, io);
     default:
         t->note.reason = job->verdict.reason;
         h->state = HUB_MQTT_OVER;
@@ -161,11 +171,9 @@ enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struc
     if ((signals & BUS_TAKEN_OVER) != 0) {
         return hub_mqtt_close(h, REASON_SESSION_TAKEN_OVER, NULL, io);
     }
-    if ((signals & BUS_LETTERS) != 0) {
-        h->has_letters = true;
-        return SURFACE_AGAIN;
-    }
-    return SURFACE_IDLE;
+    h->has_letters |= (signals & BUS_LETTERS) != 0;
+    h->c2d.may_have |= (signals & BUS_C2D) != 0;
+    return SURFACE_AGAIN;
 }
 
 enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)

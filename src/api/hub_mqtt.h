@@ -18,6 +18,21 @@ struct hub_mqtt_will {
     uint8_t bytes[LIMIT_WILL];
 };
 
+/* What was sent of the device's queue and not yet acknowledged: hub_mqtt_c2d.c. */
+struct hub_mqtt_c2d {
+    bool may_have;    /* something may wait that was not sent */
+    bool is_held_off; /* until then */
+    int64_t retry_ms; /* when to look again; INT64_MAX: when told */
+    size_t n;
+    unsigned n_acknowledged; /* of them */
+    unsigned packets;        /* taken in since the first of those */
+    struct {
+        int64_t sequence;
+        uint16_t packet_id;
+        bool is_acknowledged; /* but not yet completed */
+    } sent[LIMIT_C2D_IN_FLIGHT];
+};
+
 struct hub_mqtt {
     struct surface *surface;
     struct bus_member member;
@@ -34,7 +49,9 @@ struct hub_mqtt {
     uint8_t client[LIMIT_CLIENT_ID]; /* its ID: "{device}" or "{device}/{module}" */
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
     uint8_t model[LIMIT_MODEL_ID]; /* that it says it is of */
+    char session_id[GUID_TEXT_LEN + 1]; /* of the bus; the tracking ID of its login */
     struct filters filters;
+    struct hub_mqtt_c2d c2d;
     struct hub_mqtt_will will;
 };
 
@@ -47,6 +64,13 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
                                      struct surface_io *io);
 /* Sends what the box has, while the device takes it. */
 void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io);
+/* Sends what waits in the queue, and settles what the device acknowledged. SURFACE_IDLE: there is
+ * nothing to do as yet. `is_quiet`: the device has sent nothing that is still to be read. */
+enum surface_step hub_mqtt_deliver_c2d(struct hub_mqtt *h, bool is_quiet, struct surface_io *io);
+void hub_mqtt_puback(struct hub_mqtt *h, uint16_t packet_id);
+/* When hub_mqtt_on_retry is due; INT64_MAX: never. */
+int64_t hub_mqtt_retry_ms(const struct hub_mqtt *h);
+void hub_mqtt_on_retry(struct hub_mqtt *h);
 /* SURFACE_IDLE: not taken, offer the same packet again after a finish. */
 enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
                                    struct surface_io *io);

@@ -172,7 +172,7 @@ enum surface_step hub_mqtt_connect(struct hub_mqtt *h, struct surface *surface,
 
     memset(h, 0, sizeof(*h));
     h->surface = surface;
-    h->until_ms = INT64_MAX;
+    h->until_ms = h->c2d.retry_ms = INT64_MAX;
     h->is_clean = c->clean_session;
     if (!err_is_ok(topic_parse_hub_user(c->username, &user)) || !keep_names(h, &user)) {
         return refuse_connect(h, REASON_REQUEST_MALFORMED,
@@ -213,6 +213,9 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
     h->until_ms = job->session.until_ms;
     h->state = HUB_MQTT_OPEN;
     h->had_session = true;
+    h->c2d.may_have = true;
+    memcpy(h->session_id, t->env.tracking_id, sizeof(h->session_id));
+    h->member.session_id = span_str(h->session_id);
     bus_claim(h->surface->service->bus, &h->member);
     return SURFACE_AGAIN;
 }

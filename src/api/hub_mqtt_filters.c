@@ -71,6 +71,7 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
     struct span filter;
     uint8_t qos;
 
+    h->c2d.may_have = true;
     while (mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
         if (p->type == MQTT_SUBSCRIBE) {
             answer.codes[answer.n_codes++] = subscribe(&h->filters, filter, qos);

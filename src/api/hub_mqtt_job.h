@@ -4,9 +4,26 @@
 #define API_HUB_MQTT_JOB_H
 
 #include "api/hub_mqtt.h"
+#include "hub/c2d.h"
 #include "hub/hub.h"
 
-enum hub_job_kind { HUB_JOB_LOGIN, HUB_JOB_TELEMETRY, HUB_JOB_REFUSED, HUB_JOB_KEEP, HUB_JOB_TWIN };
+enum hub_job_kind {
+    HUB_JOB_LOGIN,
+    HUB_JOB_TELEMETRY,
+    HUB_JOB_REFUSED,
+    HUB_JOB_KEEP,
+    HUB_JOB_TWIN,
+    HUB_JOB_C2D,
+};
+
+/* A turn at the device's queue. */
+struct hub_c2d_job {
+    struct hub_c2d_turn turn;
+    int64_t completed[LIMIT_C2D_IN_FLIGHT];
+    struct hub_c2d_hand hand;
+    struct span topics[LIMIT_C2D_IN_FLIGHT]; /* one a message of the hand */
+    err result;
+};
 
 /* A task's work, in its arena. */
 struct hub_job {
@@ -30,6 +47,7 @@ struct hub_job {
             int64_t version; /* of the reported properties, after REPORT */
             struct span body;
         };
+        struct hub_c2d_job *c2d;
     };
 };
 
@@ -78,6 +96,12 @@ void hub_mqtt_method_send(struct hub_mqtt *h, struct bus_letter *letter, struct 
 enum surface_step hub_mqtt_method_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
                                           struct surface_io *io);
 
+/* hub_mqtt_c2d.c: what a turn at the queue brought. */
+enum surface_step hub_mqtt_c2d_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);
+bool hub_mqtt_c2d_is_in_flight(const struct hub_mqtt *h, uint16_t packet_id);
+
+/* For one PUBLISH with QoS 1: none that waits for its PUBACK. */
+uint16_t hub_mqtt_new_packet_id(struct hub_mqtt *h);
 /* Sends to the device if it subscribed to the topic. */
 void hub_mqtt_send(struct hub_mqtt *h, struct span topic, struct span payload,
                    struct surface_io *io);

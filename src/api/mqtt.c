@@ -146,6 +146,11 @@ static enum surface_step handle_packet(struct mqtt_surface *m, const struct mqtt
     case MQTT_PUBLISH:
         return m->role == ROLE_DPS ? dps_mqtt_publish(&m->dps, &p->publish, io)
                                    : hub_mqtt_publish(&m->hub, &p->publish, io);
+    case MQTT_PUBACK:
+        if (m->role == ROLE_HUB) {
+            hub_mqtt_puback(&m->hub, p->packet_id);
+        }
+        return SURFACE_AGAIN;
     case MQTT_PINGREQ:
         mqtt_codec_encode_pingresp(io->out);
         return SURFACE_AGAIN;
@@ -155,7 +160,7 @@ static enum surface_step handle_packet(struct mqtt_surface *m, const struct mqtt
         }
         return SURFACE_CLOSE;
     default:
-        return SURFACE_AGAIN; /* PUBACK: nothing waits for one */
+        return SURFACE_AGAIN;
     }
 }
 
@@ -174,6 +179,20 @@ static bool is_full(const struct mqtt_surface *m)
     return m->role == ROLE_HUB && hub_mqtt_is_full(&m->hub);
 }
 
+/* What the hub sends unasked. */
+static enum surface_step deliver(struct mqtt_surface *m, bool is_quiet, struct surface_io *io)
+{
+    enum surface_step next;
+
+    if (m->role != ROLE_HUB) {
+        return SURFACE_IDLE;
+    }
+    hub_mqtt_deliver(&m->hub, io);
+    next = hub_mqtt_deliver_c2d(&m->hub, is_quiet, io);
+    m->is_working = next == SURFACE_WORK;
+    return checked(io, next);
+}
+
 static enum surface_step step(struct surface *s, struct surface_io *io)
 {
     struct mqtt_surface *m = mqtt_of(s);
@@ -182,15 +201,13 @@ static enum surface_step step(struct surface *s, struct surface_io *io)
     const char *why = NULL;
     struct mqtt_packet p;
 
-    if (m->role == ROLE_HUB) {
-        hub_mqtt_deliver(&m->hub, io);
-    }
-    if (is_full(m)) {
-        return SURFACE_IDLE;
+    next = deliver(m, is_full(m), io);
+    if (next != SURFACE_IDLE || is_full(m)) {
+        return next;
     }
     switch (mqtt_conn_next(&m->conn, &in, io->now_ms, &p, &why)) {
     case MQTT_CONN_MORE:
-        return SURFACE_IDLE;
+        return deliver(m, true, io);
     case MQTT_CONN_VIOLATION:
         return close_with(m, REASON_PROTOCOL_VIOLATION, why, io);
     case MQTT_CONN_PACKET:
@@ -236,12 +253,21 @@ static int64_t session_deadline(const struct mqtt_surface *m)
     return m->role == ROLE_HUB && !m->is_working ? m->hub.until_ms : INT64_MAX;
 }
 
+static int64_t retry_deadline(const struct mqtt_surface *m)
+{
+    return m->role == ROLE_HUB && !m->is_working ? hub_mqtt_retry_ms(&m->hub) : INT64_MAX;
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t deadline(const struct surface *s)
 {
     const struct mqtt_surface *m = (const struct mqtt_surface *)s;
-    int64_t silence_ms = silence_deadline(m), session_ms = session_deadline(m);
 
-    return silence_ms < session_ms ? silence_ms : session_ms;
+    return earliest(retry_deadline(m), earliest(silence_deadline(m), session_deadline(m)));
 }
 
 static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
@@ -253,6 +279,10 @@ static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
     }
     if (io->now_ms >= session_deadline(m)) {
         return hub_mqtt_close(&m->hub, REASON_TOKEN_EXPIRED, "the session's token", io);
+    }
+    if (io->now_ms >= retry_deadline(m)) {
+        hub_mqtt_on_retry(&m->hub);
+        return SURFACE_AGAIN; /* what else is overdue has its turn next */
     }
     if (m->role == ROLE_NONE) {
         return SURFACE_CLOSE; /* whoever connects and says nothing is counted, not logged */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cmd/log.h"
+#include "hub/c2d.h"
 #include "hub/hub.h"
 #include "hub/limits.h"
 #include "hub/tags.h"
@@ -35,6 +36,7 @@ static const struct hub_chore chores[] = {
     { "resume-removals", resume_removals, NULL },
     { "enter-old-tags", hub_tags_enter_old, NULL },
     { "write-quotas", hub_limits_flush, NULL },
+    { "expire-messages", hub_c2d_expire, NULL },
 };
 
 static void on_fault(void *arg, const char *chore, err fault)

@@ -373,6 +373,30 @@ void bus_events(struct bus *b)
     bus_inside_unlock(b);
 }
 
+void bus_c2d(struct bus *b, struct span hub, struct span client_id)
+{
+    struct bus_member *m;
+
+    bus_inside_lock(b);
+    m = bus_inside_session(b, hub, client_id);
+    if (m != NULL) {
+        m->tell(m, BUS_C2D);
+    }
+    bus_inside_unlock(b);
+}
+
+bool bus_is_session(struct bus *b, struct span hub, struct span client_id, struct span session_id)
+{
+    struct bus_member *m;
+    bool is_session;
+
+    bus_inside_lock(b);
+    m = bus_inside_session(b, hub, client_id);
+    is_session = m != NULL && span_eq(m->session_id, session_id);
+    bus_inside_unlock(b);
+    return is_session;
+}
+
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
 {
     bool is_connected;

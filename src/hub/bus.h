@@ -16,6 +16,7 @@ enum bus_signal {
     BUS_EVENTS = 1 << 2,     /* telemetry became durable */
     BUS_LETTERS = 1 << 3,    /* something lies in the member's box: bus_take */
     BUS_CALL = 1 << 8,       /* a call of this connection's moved on: hub/bus_call.h */
+    BUS_C2D = 1 << 4,        /* there may be a message for it in its queue: hub/c2d.h */
 };
 
 /* Something for a device that is connected now; nobody keeps it for one that is not. */
@@ -42,6 +43,7 @@ struct bus_member {
     struct bus_letter *box_, **box_end_;
     size_t n_box_, box_bytes_;
     struct span hub, client_id; /* client_id absent: listens to the hub's events only */
+    struct span session_id;     /* by bus_claim: what its session is known by, unlike any other */
     void (*tell)(struct bus_member *m, unsigned signals);
 };
 
@@ -78,6 +80,10 @@ void bus_letter_free(struct bus_letter *letter); /* NULL-safe */
  * waits for as long as others hold on. */
 void bus_order_begin(struct bus *b, struct span hub, struct span client_id);
 void bus_order_end(struct bus *b, struct span hub, struct span client_id);
+/* Tells the device's session, if it has one, BUS_C2D. */
+void bus_c2d(struct bus *b, struct span hub, struct span client_id);
+/* Is this the device's session now, or is it over? */
+bool bus_is_session(struct bus *b, struct span hub, struct span client_id, struct span session_id);
 /* Has the device a session? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id);
 size_t bus_sessions(struct bus *b);

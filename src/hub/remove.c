@@ -4,6 +4,7 @@
  * finds the mark and goes on. Telemetry stays in the log until it is too old, but a new hub of the
  * same name does not see it (api/hub_events.c). */
 #include "hub/bus.h"
+#include "hub/c2d.h"
 #include "hub/hub.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -186,6 +187,15 @@ static err sweep_rest(struct removing *w, struct store_tx *tx)
     return OK;
 }
 
+static err sweep_messages(struct removing *w, struct store_tx *tx)
+{
+    size_t n;
+
+    TRY(hub_c2d_forget_hub(tx, w->hub.host_name, w->batch - w->taken, w->env->arena, &n));
+    w->taken += n;
+    return OK;
+}
+
 static err drop_policies(struct removing *w, struct store_tx *tx)
 {
     const struct policy prefix = { .owner_type = POLICY_OF_HUB, .owner = w->hub.host_name };
@@ -232,6 +242,7 @@ static err sweep(struct store_tx *tx, void *arg)
     TRY(sweep_devices(w, tx));
     TRY(sweep_rest(w, tx));
     TRY(sweep_decisions(w, tx));
+    TRY(sweep_messages(w, tx));
     w->is_done = w->taken < w->batch;
     if (!w->is_done) {
         return OK;

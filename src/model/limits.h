@@ -64,6 +64,11 @@ enum {
     LIMIT_HUB_BULK = 100,                      /* operations of one POST /devices */
     LIMIT_C2D_QUEUE = 50,                      /* messages waiting for one device or module */
     LIMIT_C2D_MESSAGE = 64 * 1024,             /* body and properties */
+    LIMIT_C2D_PROPERTIES = 16 * 1024,          /* all but the body: it becomes a topic or a head */
+    LIMIT_C2D_IN_FLIGHT = 16,                  /* sent over MQTT and not yet acknowledged */
+    LIMIT_C2D_TURN_BYTES = 256 * 1024,         /* of messages sent at once; the last may exceed */
+    LIMIT_C2D_SWEEP = 64,                      /* expired messages one transaction takes away */
+    LIMIT_FEEDBACK_BATCH = 64,                 /* records in one message of feedback */
     LIMIT_METHOD_PAYLOAD = 128 * 1024,         /* either way */
     LIMIT_METHOD_NAME = 100,
     LIMIT_METHOD_RESPONSE_MIN_S = 5, /* responseTimeoutInSeconds */
@@ -80,7 +85,7 @@ enum {
     LIMIT_HUB_SETTINGS = 16 * 1024,          /* as JSON text */
     LIMIT_HUB_UNITS = 200,                   /* sku.capacity */
     LIMIT_C2D_DELIVERIES = 100,              /* highest maxDeliveryCount; Azure's */
-    LIMIT_C2D_TTL_MS = 2 * 24 * 3600 * 1000, /* longest default; Azure's */
+    LIMIT_C2D_TTL_MS = 2 * 24 * 3600 * 1000, /* longest, by default or by its sender; Azure's */
     LIMIT_SHAPED_MS = 60 * 1000,         /* a message waits for its turn; then the session ends */
     LIMIT_SHAPED_LOOK_MS = 1000,         /* between two looks of who could not reserve one */
     LIMIT_HUBS_KNOWN = 10 * 1000,        /* kept ready by a process */
@@ -176,6 +181,9 @@ enum {
     LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
     LIMIT_KEEPER_PAUSE_MS = 1000,            /* between two rounds of a hub's chores */
     LIMIT_APPEND_WAIT_MS = 2 * 1000,         /* for room in the log's queue */
+    LIMIT_C2D_LOCK_MS = 60 * 1000,           /* of a message given out over HTTPS */
+    LIMIT_C2D_LOCK_MAX_MS = 300 * 1000,      /* and the longest that a device may ask for */
+    LIMIT_C2D_RETRY_MS = 1000,               /* a session's next try when the server was busy */
     LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
     LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */
     LIMIT_RETRY_AFTER_MAX_S = 60,

@@ -305,6 +305,7 @@ static const struct field c2d_message_fields[] = {
     INT(c2d_message, delivery_count),
     TEXT(c2d_message, lock_token),
     INT(c2d_message, locked_until_ms),
+    TEXT(c2d_message, session_id),
     TEXT(c2d_message, properties),
     BLOB(c2d_message, body),
 };
@@ -314,6 +315,16 @@ static const struct kind_index c2d_message_indexes[] = {
 const struct kind KIND_C2D_MESSAGE = {
     KIND(c2d_message, c2d_message, 3),
     INDEXES(c2d_message),
+};
+
+static const struct field c2d_queue_fields[] = {
+    TEXT(c2d_queue, hub),
+    TEXT(c2d_queue, client_id),
+    TEXT(c2d_queue, generation_id),
+    INT(c2d_queue, last_sequence),
+};
+const struct kind KIND_C2D_QUEUE = {
+    KIND(c2d_queue, c2d_queue, 2),
 };
 
 static const struct field feedback_fields[] = {
@@ -378,7 +389,7 @@ const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
     &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,      &KIND_MODULE,
     &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,     &KIND_TAG_BACKLOG,
-    &KIND_HUB_USAGE,
+    &KIND_HUB_USAGE,  &KIND_C2D_QUEUE,
 };
 
 /* ---- names ---- */

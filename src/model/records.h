@@ -318,7 +318,13 @@ struct presence {
 extern const struct kind KIND_PRESENCE;
 
 /* A cloud-to-device message in its queue (reference iothub-service-api.md 8). */
-enum c2d_ack { C2D_ACK_NONE = 0, C2D_ACK_POSITIVE, C2D_ACK_NEGATIVE, C2D_ACK_FULL };
+enum c2d_ack {
+    C2D_ACK_UNSAID = 0, /* as C2D_ACK_NONE, but the device is not told */
+    C2D_ACK_POSITIVE,
+    C2D_ACK_NEGATIVE,
+    C2D_ACK_FULL,
+    C2D_ACK_NONE,
+};
 
 struct c2d_message {
     struct span hub;       /* key */
@@ -331,13 +337,23 @@ struct c2d_message {
     int64_t expires_ms;
     int64_t is_expiry_given; /* by the sender: the device is told */
     int64_t delivery_count;  /* deliveries begun */
-    struct span lock_token;  /* of the latest delivery; absent: none */
-    int64_t locked_until_ms; /* 0: not locked */
+    struct span lock_token;  /* of the latest delivery over HTTPS; absent: none */
+    int64_t locked_until_ms; /* so long it does not expire; 0: not locked */
+    struct span session_id;  /* of the MQTT session that has it (hub/bus.h); absent: none */
     struct span properties;  /* JSON object of texts: application properties, in the order sent */
     struct span body;        /* BLOB */
 };
 extern const struct kind KIND_C2D_MESSAGE;
 enum { C2D_MESSAGE_BY_EXPIRY = 1 }; /* expires_ms */
+
+/* What outlives the messages of a queue: no sequence is given twice. */
+struct c2d_queue {
+    struct span hub;           /* key */
+    struct span client_id;     /* key */
+    struct span generation_id; /* whose it is: not a later one's of the same ID */
+    int64_t last_sequence;
+};
+extern const struct kind KIND_C2D_QUEUE;
 
 /* What became of a message whose sender wants to know. */
 enum feedback_status {
@@ -357,7 +373,7 @@ struct feedback {
     int64_t enqueued_ms; /* when it became so */
     int64_t expires_ms;
     int64_t delivery_count;
-    struct span lock_token; /* as of c2d_message */
+    struct span lock_token; /* of the batch it was given out with; absent: none */
     int64_t locked_until_ms;
 };
 extern const struct kind KIND_FEEDBACK;

@@ -32,6 +32,8 @@ export function publishPacket(topic, payload = '', qos = 0, id = 1) {
   return packet(0x30 | (qos << 1), lp(topic), ...(qos > 0 ? [Buffer.from([id >> 8, id & 255])] : []), Buffer.from(payload));
 }
 
+export const pubackPacket = (id) => packet(0x40, Buffer.from([id >> 8, id & 255]));
+
 function parse(first, body) {
   const p = { type: types[first >> 4] ?? String(first >> 4) };
   if (p.type === 'connack') { p.sessionPresent = body[0] === 1; p.code = body[1]; }
@@ -39,6 +41,7 @@ function parse(first, body) {
   if (p.type === 'suback') { p.id = body.readUInt16BE(0); p.codes = [...body.subarray(2)]; }
   if (p.type === 'publish') {
     p.qos = (first >> 1) & 3;
+    p.dup = (first & 8) !== 0;
     const n = body.readUInt16BE(0);
     p.topic = body.subarray(2, 2 + n).toString();
     let at = 2 + n;
