@@ -1,43 +1,72 @@
 /* util/connection_string.c: connection strings taken apart. */
 #include "util/connection_string.h"
 
-err connection_string_parse(struct span text, struct connection_string *ret_parts)
+struct part {
+    struct span name;
+    struct span value;
+    bool is_optional;
+};
+
+static err take(struct span text, struct part *parts, size_t n)
 {
-    struct connection_string parts = { SPAN_NONE, SPAN_NONE, SPAN_NONE };
-    const struct {
-        struct span name;
-        struct span *value;
-    } known[] = {
-        { SPAN("HostName"), &parts.host },
-        { SPAN("SharedAccessKeyName"), &parts.policy },
-        { SPAN("SharedAccessKey"), &parts.key },
-    };
+    struct span value = text, name = span_cut(&value, '=');
+
+    if (text.len > 0 && span_is_absent(value)) {
+        return err_set(ERR_MALFORMED, "the connection string has a part without '=': %.*s",
+                       SPAN_FMT(text));
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!span_eq(name, parts[i].name)) {
+            continue;
+        }
+        if (!span_is_absent(parts[i].value)) {
+            return err_set(ERR_MALFORMED, "the connection string has %.*s twice", SPAN_FMT(name));
+        }
+        parts[i].value = value;
+    }
+    return OK;
+}
+
+static err parse(struct span text, struct part *parts, size_t n)
+{
     struct span rest = span_trim(text);
 
     while (rest.len > 0) {
-        struct span part = span_cut(&rest, ';'), value = part, name = span_cut(&value, '=');
-
-        if (part.len > 0 && span_is_absent(value)) {
-            return err_set(ERR_MALFORMED, "the connection string has a part without '=': %.*s",
-                           SPAN_FMT(part));
-        }
-        for (size_t i = 0; i < 3; i++) {
-            if (!span_eq(name, known[i].name)) {
-                continue;
-            }
-            if (!span_is_absent(*known[i].value)) {
-                return err_set(ERR_MALFORMED, "the connection string has %.*s twice",
-                               SPAN_FMT(name));
-            }
-            *known[i].value = value;
-        }
+        TRY(take(span_cut(&rest, ';'), parts, n));
     }
-    for (size_t i = 0; i < 3; i++) {
-        if (known[i].value->len == 0) {
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].value.len == 0 && !parts[i].is_optional) {
             return err_set(ERR_MALFORMED, "the connection string has no %.*s",
-                           SPAN_FMT(known[i].name));
+                           SPAN_FMT(parts[i].name));
         }
     }
-    *ret_parts = parts;
+    return OK;
+}
+
+err connection_string_parse(struct span text, struct connection_string *ret_parts)
+{
+    struct part parts[] = { { .name = SPAN("HostName") },
+                            { .name = SPAN("SharedAccessKeyName") },
+                            { .name = SPAN("SharedAccessKey") } };
+
+    TRY(parse(text, parts, 3));
+    *ret_parts = (struct connection_string){ .host = parts[0].value,
+                                             .policy = parts[1].value,
+                                             .key = parts[2].value };
+    return OK;
+}
+
+err connection_string_parse_device(struct span text, struct connection_string_device *ret_parts)
+{
+    struct part parts[] = { { .name = SPAN("HostName") },
+                            { .name = SPAN("DeviceId") },
+                            { .name = SPAN("SharedAccessKey") },
+                            { .name = SPAN("ModuleId"), .is_optional = true } };
+
+    TRY(parse(text, parts, 4));
+    *ret_parts = (struct connection_string_device){ .host = parts[0].value,
+                                                    .device = parts[1].value,
+                                                    .key = parts[2].value,
+                                                    .module = parts[3].value };
     return OK;
 }

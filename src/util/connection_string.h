@@ -16,4 +16,12 @@ struct connection_string {
  * twice, or one of the three missing; err_detail says which. */
 err connection_string_parse(struct span text, struct connection_string *ret_parts);
 
+/* A device's own: HostName=…;DeviceId=…;SharedAccessKey=…, and ModuleId=… of a module's. */
+struct connection_string_device {
+    struct span host, device, key;
+    struct span module; /* absent: the device's */
+};
+/* As above; all but the module must be there. */
+err connection_string_parse_device(struct span text, struct connection_string_device *ret_parts);
+
 #endif

@@ -45,9 +45,28 @@ static void test_cases(void **state)
     }
 }
 
+static void test_device(void **state)
+{
+    struct connection_string_device parts;
+
+    (void)state;
+    assert_true(err_is_ok(
+        connection_string_parse_device(SPAN("HostName=h;DeviceId=d;SharedAccessKey=k=="), &parts)));
+    assert_true(span_eq(parts.host, SPAN("h")) && span_eq(parts.device, SPAN("d")));
+    assert_true(span_eq(parts.key, SPAN("k==")) && span_is_absent(parts.module));
+    assert_true(err_is_ok(connection_string_parse_device(
+        SPAN("ModuleId=m;HostName=h;DeviceId=d;SharedAccessKey=k"), &parts)));
+    assert_true(span_eq(parts.module, SPAN("m")));
+    assert_true(err_is(connection_string_parse_device(
+                           SPAN("HostName=h;SharedAccessKeyName=p;SharedAccessKey=k"), &parts),
+                       ERR_MALFORMED));
+    assert_string_equal(err_detail(), "the connection string has no DeviceId");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases),
+                                        cmocka_unit_test(test_device) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,17 @@ err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint)
     return login(cli, text, ret_endpoint);
 }
 
+void berth_cli_device_endpoint_at(struct cli *cli, const char *host, struct endpoint *ret_endpoint)
+{
+    *ret_endpoint = (struct endpoint){
+        .host = host,
+        .address = pick_address(cli),
+        .port = pick_port(cli, "mqtt-port", "mqtt", MQTT_PORT),
+        .ca_file =
+            pick(cli, "ca-file", "BERTH_CA_FILE", berth_cli_dev_file(cli, NULL, "serverCaFile")),
+    };
+}
+
 err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint)
 {
     const char *text =
@@ -275,13 +286,7 @@ err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint)
                                  "name the device endpoint: --dev DIR, --endpoint HOST, BERTH_DEV "
                                  "or BERTH_DEVICE_ENDPOINT");
     }
-    *ret_endpoint = (struct endpoint){
-        .host = berth_cli_cstr(cli, span_cut(&rest, ':')),
-        .address = pick_address(cli),
-        .port = pick_port(cli, "mqtt-port", "mqtt", MQTT_PORT),
-        .ca_file =
-            pick(cli, "ca-file", "BERTH_CA_FILE", berth_cli_dev_file(cli, NULL, "serverCaFile")),
-    };
+    berth_cli_device_endpoint_at(cli, berth_cli_cstr(cli, span_cut(&rest, ':')), ret_endpoint);
     return OK;
 }
 

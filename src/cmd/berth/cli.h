@@ -73,6 +73,8 @@ err berth_cli_server(struct cli *cli, struct endpoint *ret_endpoint);
 err berth_cli_hub(struct cli *cli, struct endpoint *ret_endpoint);
 /* Where devices connect (MQTT), without login. */
 err berth_cli_device_endpoint(struct cli *cli, struct endpoint *ret_endpoint);
+/* The same for a host that is known: a hub. */
+void berth_cli_device_endpoint_at(struct cli *cli, const char *host, struct endpoint *ret_endpoint);
 /* The same place over HTTPS. */
 err berth_cli_device_https(struct cli *cli, struct endpoint *ret_endpoint);
 /* --id-scope or dev.json. */

@@ -12,6 +12,8 @@
 #include "cmd/berth/simulate.h"
 #include "cmd/berth/tpm.h"
 #include "model/limits.h"
+#include "util/base64.h"
+#include "util/connection_string.h"
 #include "json/writer.h"
 
 enum { THREADS_MAX = 64, STAYING_MAX = 1000, KEY_PEM_MAX = 8192 };
@@ -133,6 +135,38 @@ static err device_of_symmetric_key(struct cli *cli, struct simulate_device *devi
     }
     TRY(check_alone(cli, "symmetric-key"));
     return berth_enrollment_keys_parse(cli, "symmetric-key", &device->symmetric_key);
+}
+
+/* Of a device that an operator made on the hub. */
+static err device_of_connection_string(struct cli *cli, struct simulate_plan *plan,
+                                       struct simulate_device *device)
+{
+    struct berth_provisioning_result *r = &device->result;
+    struct connection_string_device parts;
+    struct buf key;
+
+    TRY(check_alone(cli, "connection-string"));
+    if (!err_is_ok(connection_string_parse_device(
+            span_str(berth_cli_text(cli, "connection-string")), &parts))) {
+        return berth_cli_usage(cli, "%s", err_detail());
+    }
+    if (!span_is_absent(parts.module) || parts.host.len >= sizeof(r->assigned_hub) ||
+        parts.device.len >= sizeof(r->device_id)) {
+        return berth_cli_usage(cli, span_is_absent(parts.module)
+                                        ? "a name in the connection string is too long"
+                                        : "modules cannot be simulated");
+    }
+    memcpy(r->assigned_hub, parts.host.data, parts.host.len);
+    memcpy(r->device_id, parts.device.data, parts.device.len);
+    r->status = BERTH_STATUS_ASSIGNED;
+    device->is_provisioned = true;
+    device->registration_id = r->device_id;
+    berth_cli_device_endpoint_at(cli, r->assigned_hub, &plan->endpoint);
+    key = arena_buf(&cli->arena);
+    if (!err_is_ok(base64_decode(parts.key, &key))) {
+        return berth_cli_usage(cli, "the SharedAccessKey of the connection string is not base64");
+    }
+    return arena_buf_end(&cli->arena, &key, &device->symmetric_key);
 }
 
 /* *ret_tpm is the caller's to close, once the device has run. */
@@ -260,6 +294,9 @@ static err make_plan(struct cli *cli, struct simulate_plan *plan)
         .crypto = cli->crypto,
     };
     TRY(read_properties(cli, plan));
+    if (berth_options_has(&cli->options, "connection-string")) {
+        return OK; /* its device knows where to go */
+    }
     TRY(berth_cli_id_scope(cli, &plan->id_scope));
     return berth_cli_device_endpoint(cli, &plan->endpoint);
 }
@@ -330,10 +367,11 @@ static err check_one_proof(struct cli *cli)
         berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key");
     bool has_key = berth_options_has(&cli->options, "symmetric-key");
     bool has_tpm = berth_options_flag(&cli->options, "tpm");
+    bool has_string = berth_options_has(&cli->options, "connection-string");
 
-    if (has_files + has_key + has_tpm > 1) {
-        return berth_cli_usage(cli,
-                               "one of --cert with --key, --symmetric-key and --tpm, not more");
+    if (has_files + has_key + has_tpm + has_string > 1) {
+        return berth_cli_usage(cli, "one of --cert with --key, --symmetric-key, --tpm and "
+                                    "--connection-string, not more");
     }
     for (size_t i = 0; !has_tpm && i < sizeof(tpm_only) / sizeof(tpm_only[0]); i++) {
         if (berth_options_has(&cli->options, tpm_only[i])) {
@@ -349,6 +387,9 @@ static err find_devices(struct cli *cli, struct crew *crew, struct simulate_plan
     TRY(check_one_proof(cli));
     if (berth_options_flag(&cli->options, "tpm")) {
         return device_of_tpm(cli, plan, crew->devices, ret_tpm);
+    }
+    if (berth_options_has(&cli->options, "connection-string")) {
+        return device_of_connection_string(cli, plan, crew->devices);
     }
     if (berth_options_has(&cli->options, "symmetric-key")) {
         return device_of_symmetric_key(cli, crew->devices);

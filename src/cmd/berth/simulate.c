@@ -527,7 +527,7 @@ void berth_simulate_run(const struct simulate_plan *plan, struct simulate_device
     }
     l->plan = plan;
     l->device = device;
-    if (provision(l) && (plan->count > 0 || plan->stay)) {
+    if ((device->is_provisioned || provision(l)) && (plan->count > 0 || plan->stay)) {
         live_at_hub(l);
     }
     berth_cli_unmap(l, sizeof(*l));

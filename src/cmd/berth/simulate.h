@@ -43,6 +43,7 @@ enum simulate_outcome {
 
 struct simulate_device {
     const char *registration_id;
+    bool is_provisioned; /* `result` tells the hub and the device ID already */
     /* One of the three; else absent. */
     struct span chain_pem, key_pem;
     struct span symmetric_key;
