@@ -86,6 +86,7 @@ err berth_identity_show(struct cli *cli);
 err berth_identity_create(struct cli *cli);
 err berth_identity_update(struct cli *cli);
 err berth_identity_delete(struct cli *cli);
+err berth_identity_import(struct cli *cli);
 err berth_identity_disable(struct cli *cli);
 err berth_identity_enable(struct cli *cli);
 err berth_identity_renew_key(struct cli *cli);

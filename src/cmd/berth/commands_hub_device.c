@@ -40,6 +40,17 @@ static const struct option DEVICE_DISABLE[] = {
 static const struct option DEVICE_RENEW[] = { DEVICE_ID, RENEWED, ETAG, OPTIONS_END };
 static const struct option DEVICE_LOGIN[] = { DEVICE_ID, KEY_TYPE, OPTIONS_END };
 
+static const struct option DEVICE_IMPORT[] = {
+    { .name = "file",
+      .kind = OPTION_FILE,
+      .traits = OPTION_REQUIRED | OPTION_OPERAND,
+      .value = "FILE|-",
+      .help = "what to import; - is standard input" },
+    CHOICE("format", "csv|jsonl", NULL, "without: by the file's name"),
+    CHOICE("mode", "create|update|createOrUpdate|delete", "create", "what to do with each"),
+    OPTIONS_END,
+};
+
 #define MANAGED_BY TEXT("managed-by", NULL, "NAME", "who manages the module")
 static const struct option MODULE_CREATE[] = { DEVICE_ID, MODULE_ID, CREDENTIALS, MANAGED_BY,
                                                OPTIONS_END };
@@ -117,6 +128,14 @@ const struct command BERTH_COMMANDS_HUB_DEVICE[] = {
       DEVICE_UPDATE, berth_identity_update },
     { "hub device-identity delete", "Delete one, with its twin, modules and messages",
       "Its session ends at once.", DEVICE_DELETE, berth_identity_delete },
+    { "hub device-identity import", "Make, change or delete many from a file",
+      "A CSV file has a first line with names of columns: deviceId, moduleId, status, "
+      "statusReason, "
+      "authMethod, primaryKey, secondaryKey, primaryThumbprint, secondaryThumbprint, edgeEnabled, "
+      "deviceScope, tags, desired; an empty cell says nothing. Of JSON lines each is an item of a "
+      "bulk request: {\"id\":\"d\",\"tags\":{}}. Each line that fails is told with its number; the "
+      "exit status is 1 then.",
+      DEVICE_IMPORT, berth_identity_import },
     { "hub device-identity disable", "Shut a device out; its session ends at once", NULL,
       DEVICE_DISABLE, berth_identity_disable },
     { "hub device-identity enable", "Let it in again", NULL, DEVICE_ONE, berth_identity_enable },

@@ -242,7 +242,7 @@ static bool is_not_online(struct span body)
     return e.code == DEVICE_NOT_ONLINE || span_eq(e.name, SPAN("DeviceNotOnline"));
 }
 
-static err status_fault(int status, struct span body, const char *what)
+err berth_http_fault(int status, struct span body, const char *what)
 {
     static const struct {
         int status;
@@ -306,7 +306,7 @@ static err perform(struct transfer *t, const struct endpoint *to,
                    : connection_fault(t, result, to);
     }
     if (!t->takes_any_status && (status < 200 || status > 299)) {
-        return status_fault((int)status, reply.body, request->what);
+        return berth_http_fault((int)status, reply.body, request->what);
     }
     reply.status = (int)status;
     (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);

@@ -38,6 +38,8 @@ err berth_http_send(struct cli *cli, const struct endpoint *to, const struct htt
 /* The same, but every status is OK: the caller tells them apart. */
 err berth_http_exchange(struct cli *cli, const struct endpoint *to,
                         const struct http_request *request, struct http_reply *ret_reply);
+/* What berth_http_send gives for an answer that is no success. */
+err berth_http_fault(int status, struct span body, const char *what);
 /* As berth_http_send, and the body as JSON; NULL for an empty one. Lives as long as the command. */
 err berth_http_json(struct cli *cli, const struct endpoint *to, const struct http_request *request,
                     json **ret_document);
