@@ -181,13 +181,10 @@ const struct command BERTH_COMMANDS_HUB_DEVICE[] = {
       "Exit status 0: it answered with a status from 200 to 299; 7: with another.", MODULE_METHOD,
       berth_method_invoke },
     { "hub c2d-message send", "Send a message to a device",
-      "As: berth hub c2d-message send thermostat --data 'window open' --properties "
-      "'level=2;room=k' "
-      "--wait\n"
+      "As: berth hub c2d-message send thermostat --data open --properties 'level=2;room=k'\n"
       "It waits at the hub until the device takes it, or it expires. With --wait the exit status "
-      "is "
-      "0 when the device has taken it, 7 when it was rejected, expired, purged or delivered too "
-      "often.",
+      "is 0 when the device has taken it, 7 when it was rejected, expired, purged or delivered "
+      "too often.",
       C2D_SEND, berth_c2d_send },
     { "hub c2d-message purge", "Drop the messages that wait for a device", NULL, C2D_PURGE,
       berth_c2d_purge },
