@@ -8,7 +8,7 @@
 
 #include "model/limits.h"
 
-enum { CACHE_SLOTS = 256, CACHE_FULL = 192 };
+enum { CACHE_SLOTS = 512, CACHE_FULL = 384 };
 
 struct slot {
     const void *owner;
@@ -160,6 +160,24 @@ sqlite3_stmt *store_sqlite_db_cached(struct store_sqlite_db *db, const void *own
     return slot_of(db, owner, number)->stmt;
 }
 
+/* Forgets statements, but for those under way: a walk's, whose row looks something up. */
+static void make_room(struct store_sqlite_db *db)
+{
+    struct slot all[CACHE_SLOTS];
+
+    memcpy(all, db->cache, sizeof(all));
+    memset(db->cache, 0, sizeof(db->cache));
+    db->n_cached = 0;
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        if (all[i].stmt != NULL && sqlite3_stmt_busy(all[i].stmt)) {
+            *slot_of(db, all[i].owner, all[i].number) = all[i];
+            db->n_cached++;
+        } else {
+            (void)sqlite3_finalize(all[i].stmt);
+        }
+    }
+}
+
 err store_sqlite_db_prepare(struct store_sqlite_db *db, const void *owner, unsigned number,
                             struct span sql, sqlite3_stmt **ret_stmt)
 {
@@ -170,8 +188,8 @@ err store_sqlite_db_prepare(struct store_sqlite_db *db, const void *owner, unsig
     if (rc != SQLITE_OK) {
         return store_sqlite_db_fault(db, rc);
     }
-    if (db->n_cached == CACHE_FULL) {
-        forget_statements(db); /* never reached by the statements there are */
+    if (db->n_cached >= CACHE_FULL) {
+        make_room(db); /* never reached by the statements there are */
     }
     *slot_of(db, owner, number) = (struct slot){ owner, number, stmt };
     db->n_cached++;

@@ -86,8 +86,9 @@ struct store_scan {
 err store_scan(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                struct arena *arena, void *ret_rows, size_t *ret_n);
 /* Hands the same rows to fn one after another, without a limit; each is in the arena until fn
- * returns, so that any number of rows takes the room of the largest. fn does not use tx; it clears
- * *more to end the walk. Its fault ends it, too, and is given back. */
+ * returns, so that any number of rows takes the room of the largest. Of tx fn uses store_get,
+ * store_find, store_scan and store_count at most, and of other kinds only; it clears *more to end
+ * the walk. Its fault ends it, too, and is given back. */
 typedef err (*store_row_fn)(const void *row, void *arg, bool *more);
 err store_walk(struct store_tx *tx, const struct kind *kind, const struct store_scan *scan,
                struct arena *arena, store_row_fn fn, void *arg);

@@ -503,6 +503,62 @@ static void test_scans_of_an_index(void **state)
     }
 }
 
+struct lookup {
+    struct fixture *f;
+    struct store_tx *tx;
+    size_t n_rows, n_found;
+    int64_t n_counted;
+};
+
+static err look_up(const void *row, void *arg, bool *more)
+{
+    struct lookup *l = (struct lookup *)arg;
+    const struct tag *t = (const struct tag *)row;
+    struct device d = { .hub = t->hub, .device_id = t->client_id };
+    struct store_scan of_hub = { .prefix = &d, .n_prefix = 1 };
+    int64_t n;
+    bool is_found;
+
+    (void)more;
+    TRY(store_find(l->tx, &KIND_DEVICE, &d, &l->f->arena, &d, &is_found));
+    TRY(store_count(l->tx, &KIND_DEVICE, &of_hub, &n));
+    l->n_rows++;
+    l->n_found += is_found && span_eq(d.device_id, t->client_id);
+    l->n_counted += n;
+    return OK;
+}
+
+static err run_looking(struct store_tx *tx, void *arg)
+{
+    struct lookup *l = (struct lookup *)arg;
+    struct store_scan scan = { .limit = 1 };
+
+    l->tx = tx;
+    return store_walk(tx, &KIND_TAG, &scan, &l->f->arena, look_up, l);
+}
+
+static void test_a_walk_may_look_up_other_kinds(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct lookup l = { .f = f };
+    char id[16];
+
+    for (int i = 0; i < 40; i++) {
+        struct tag t = { .hub = SPAN("h"), .path = SPAN("p"), .value = SPAN("1") };
+
+        (void)snprintf(id, sizeof(id), "d%02d", i);
+        t.client_id = span_str(id);
+        assert_int_equal(write_one(f, PUT, &KIND_TAG, &t), ERR_NONE);
+        if (i % 2 == 0) {
+            put_device(f, t.hub, t.client_id);
+        }
+    }
+    assert_int_equal(store_read(f->store, run_looking, &l).code, ERR_NONE);
+    assert_int_equal(l.n_rows, 40);
+    assert_int_equal(l.n_found, 20);
+    assert_int_equal(l.n_counted, 40 * 20);
+}
+
 static void test_a_walk_ends_when_told(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
@@ -840,6 +896,7 @@ int main(void)
         ON_ALL(test_scan_order),
         ON_ALL(test_scan_of_nothing),
         ON_ALL(test_scans_of_an_index),
+        ON_ALL(test_a_walk_may_look_up_other_kinds),
         ON_ALL(test_a_walk_ends_when_told),
         ON_ALL(test_secrets_stay_behind),
         ON_ALL(test_count_by_index),
