@@ -8,7 +8,7 @@
 
 #include "model/limits.h"
 
-enum { RINGS_AT_ONCE = 256 }; /* counted before others have the lock again */
+enum { RINGS_AT_ONCE = 256 }; /* listed before others have the lock again */
 
 static void destroy(struct bus *b, size_t n_orders)
 {
@@ -407,29 +407,40 @@ bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
     return is_connected;
 }
 
-static size_t count_ring(struct bus_member *head, struct span hub)
+bool bus_list(struct bus *b, struct span hub, size_t *at,
+              void (*each)(void *arg, struct span client_id), void *arg)
 {
-    size_t n = 0;
+    size_t i = *at;
 
-    for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (x->is_session_ && span_eq(x->hub, hub) &&
-            span_find(x->client_id, '/') == x->client_id.len) {
-            n++;
+    if (i == BUS_BUCKETS) {
+        return false;
+    }
+    bus_inside_lock(b);
+    for (size_t end = i + RINGS_AT_ONCE; i < end; i++) {
+        for (struct bus_member *x = b->buckets[i]; x != NULL; x = next_of(x, b->buckets[i])) {
+            if (x->is_session_ && span_eq(x->hub, hub)) {
+                each(arg, x->client_id);
+            }
         }
     }
-    return n;
+    bus_inside_unlock(b);
+    *at = i;
+    return true;
+}
+
+static void count_device(void *arg, struct span client_id)
+{
+    size_t *n = arg;
+
+    *n += span_find(client_id, '/') == client_id.len;
 }
 
 size_t bus_count_devices(struct bus *b, struct span hub)
 {
     size_t n = 0;
+    size_t at = 0;
 
-    for (size_t i = 0; i < BUS_BUCKETS;) {
-        bus_inside_lock(b);
-        for (size_t end = i + RINGS_AT_ONCE; i < end; i++) {
-            n += count_ring(b->buckets[i], hub);
-        }
-        bus_inside_unlock(b);
+    while (bus_list(b, hub, &at, count_device, &n)) {
     }
     return n;
 }

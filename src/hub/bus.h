@@ -87,6 +87,12 @@ bool bus_is_session(struct bus *b, struct span hub, struct span client_id, struc
 /* Has the device a session? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id);
 size_t bus_sessions(struct bus *b);
+/* Hands the client IDs of the hub's sessions to `each`, a part of the table at a time: *at is 0 at
+ * first, and where the next call goes on afterwards. False: nothing was left. `each` runs with a
+ * lock of the bus held and must be quick; a span lasts until it returns. Who comes or goes between
+ * two calls may be among them or not. */
+bool bus_list(struct bus *b, struct span hub, size_t *at,
+              void (*each)(void *arg, struct span client_id), void *arg);
 /* The hub's devices, not modules, that have one. Not quick: looks at all sessions. */
 size_t bus_count_devices(struct bus *b, struct span hub);
 

@@ -59,7 +59,7 @@ static err complete_section(struct arena *arena, int64_t born_ms, struct span va
     return begin_section(arena, born_ms, document, &unused, metadata);
 }
 
-static err complete(struct arena *arena, struct device *d)
+err hub_twin_complete(struct arena *arena, struct device *d)
 {
     TRY(complete_section(arena, d->created_ms, d->desired, &d->desired_metadata));
     return complete_section(arena, d->created_ms, d->reported, &d->reported_metadata);
@@ -117,7 +117,7 @@ err hub_twin_get(const struct env *env, struct span hub, struct span device_id,
 
     TRY(hub_device_get(env, hub, device_id, &d, ret_verdict));
     if (verdict_is_granted(*ret_verdict)) {
-        TRY(complete(env->arena, &d));
+        TRY(hub_twin_complete(env->arena, &d));
         *ret_device = d;
     }
     return OK;
@@ -142,7 +142,7 @@ static err read_device(struct twin_work *w, struct store_tx *tx, bool *ret_found
     TRY(hub_identity_find(tx, w->device.hub, w->device.device_id, w->env->arena, &w->device,
                           ret_found));
     w->verdict = VERDICT(GRANTED);
-    return *ret_found ? complete(w->env->arena, &w->device)
+    return *ret_found ? hub_twin_complete(w->env->arena, &w->device)
                       : hub_identity_missing(tx, w->device.hub, w->device.device_id, w->env->arena,
                                              &w->verdict);
 }
@@ -324,7 +324,7 @@ err hub_twin_merge(const struct env *env, struct store_tx *tx, const struct hub_
 {
     struct twin_work w = { .env = env, .device = *d, .change = change };
 
-    TRY(complete(env->arena, &w.device));
+    TRY(hub_twin_complete(env->arena, &w.device));
     TRY(change_sections(&w, tx));
     if (verdict_is_granted(w.verdict)) {
         w.device.version++;

@@ -60,6 +60,9 @@ err hub_twin_get(const struct env *env, struct span hub, struct span client_id,
 /* A twin's ETag: base64 of the counter, big-endian. */
 void hub_twin_etag(int64_t etag, struct buf *out);
 
+/* A row from before metadata was kept gets that of its birth, in the arena. ERR_CORRUPT. */
+err hub_twin_complete(struct arena *arena, struct device *d);
+
 /* Gives a device that is being made its first tags and desired properties, stamped; NULL: none. */
 err hub_twin_begin(const struct env *env, json *tags, json *desired, struct device *d);
 

@@ -137,11 +137,15 @@ enum {
     LIMIT_OUTPUT = 8 * 1024 * 1024,        /* bytes waiting to be sent on one connection */
     LIMIT_PAGE = 1000,                     /* rows a query may ask for */
     LIMIT_PAGE_DEFAULT = 100,
-    LIMIT_QUERY_BATCH = 7,  /* rows of a list in memory at once: each up to some 160 KB */
-    LIMIT_DEVICE_BATCH = 4, /* the same of devices: a row with its twin is at most some 600 KB */
+    LIMIT_LISTING_PAGE = 256, /* client IDs that a list of a hub gathers at once */
+    LIMIT_QUERY_BATCH = 7,    /* rows of a list in memory at once: each up to some 160 KB */
+    LIMIT_DEVICE_BATCH = 4,   /* the same of devices: a row with its twin is at most some 600 KB */
     LIMIT_QUERY_TEXT = 8 * 1024,
     LIMIT_QUERY_DEPTH = 32,                /* parentheses and NOTs in each other */
     LIMIT_QUERY_TERMS = 128,               /* comparisons of one WHERE */
+    LIMIT_QUERY_OPERANDS = 512,            /* operands of one hub query's expressions */
+    LIMIT_QUERY_GROUPS = 1000,             /* groups that one GROUP BY makes … */
+    LIMIT_QUERY_GROUPS_TEXT = 512 * 1024,  /* … and bytes of what tells them apart */
     LIMIT_QUERY_IN = 256,                  /* values of one list */
     LIMIT_QUERY_COLUMNS = 32,              /* members of one SELECT */
     LIMIT_QUERY_PATH = 16,                 /* names of one path */
