@@ -155,11 +155,12 @@ static struct query_token quoted_token(struct query_lexer *l)
 
 static struct query_token symbol_token(struct query_lexer *l)
 {
-    static const char *const symbols[] = { "!=", "<>", "<=", ">=", "=", "<", ">", "(",
-                                           ")",  "[",  "]",  ",",  ".", "*", ";" };
+    static const char *const symbols[] = { "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[",
+                                           "]",  ",",  ".",  "*",  ";", "+", "-", "/", "%" };
+    size_t n = sizeof(symbols) / sizeof(symbols[0]) - (l->has_arithmetic ? 0 : 4);
     struct span rest = span_from(l->text, l->at);
 
-    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+    for (size_t i = 0; i < n; i++) {
         if (span_starts_with(rest, span_str(symbols[i]))) {
             size_t from = l->at;
 

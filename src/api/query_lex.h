@@ -11,7 +11,7 @@ enum query_token_type {
     QUERY_TOKEN_QUOTED, /* a part of a path that stood in [[ ]] */
     QUERY_TOKEN_TEXT,   /* between its quotation marks, escapes as they came */
     QUERY_TOKEN_NUMBER, /* of the form of a JSON number, perhaps */
-    QUERY_TOKEN_SYMBOL, /* = != <> < <= > >= ( ) [ ] , . * ; */
+    QUERY_TOKEN_SYMBOL, /* = != <> < <= > >= ( ) [ ] , . * ; and with arithmetic + - / % */
     QUERY_TOKEN_BAD,    /* `text` says what is wrong */
 };
 
@@ -24,6 +24,7 @@ struct query_token {
 struct query_lexer {
     struct span text;
     size_t at;
+    bool has_arithmetic;
 };
 
 struct query_token query_lex_next(struct query_lexer *l);

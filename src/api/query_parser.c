@@ -8,17 +8,6 @@
 
 #include "model/limits.h"
 
-static const char *const from_names[] = {
-    [CORE_LISTING_INDIVIDUALS] = "enrollments",
-    [CORE_LISTING_GROUPS] = "enrollmentGroups",
-    [CORE_LISTING_REGISTRATIONS] = "deviceRegistrations",
-};
-
-const char *query_parser_from(enum core_listing_of of)
-{
-    return from_names[of];
-}
-
 err query_parser_refuse(const struct query_parser *p, size_t at, const char *format, ...)
 {
     uint8_t bytes[480];
@@ -100,20 +89,41 @@ err query_parser_take_name(struct query_parser *p, const char *what, const char 
 static err refuse_member(const struct query_parser *p, size_t at, const char *const *names,
                          size_t n)
 {
+    const struct query_schema *schema = p->schema;
     uint8_t bytes[400];
     struct buf known = buf_over(bytes, sizeof(bytes));
     bool is_twin = strcmp(names[0], "tags") == 0 || strcmp(names[0], "properties") == 0;
 
-    if (is_twin && p->of != CORE_LISTING_REGISTRATIONS) { /* a hub's query would have it so */
+    if (is_twin && schema->twin != NULL) { /* a hub's query would have it so */
         return query_parser_refuse(
-            p, at, "%s%s%.60s is not a member of %s that a query may name, but initialTwin.%s is",
-            names[0], n > 1 ? "." : "", n > 1 ? names[1] : "", query_parser_from(p->of), names[0]);
+            p, at, "%s%s%.60s is not a member of %s that a query may name, but %s.%s is", names[0],
+            n > 1 ? "." : "", n > 1 ? names[1] : "", schema->from, schema->twin, names[0]);
     }
-    query_row_print_members(p->of, false, &known);
+    query_row_print_members(schema, false, &known);
     return query_parser_refuse(
         p, at, "%.60s%s%.60s is not a member of %s that a query may name; there are %.*s", names[0],
-        n > 1 ? "." : "", n > 1 ? names[1] : "", query_parser_from(p->of),
-        SPAN_FMT(buf_span(&known)));
+        n > 1 ? "." : "", n > 1 ? names[1] : "", schema->from, SPAN_FMT(buf_span(&known)));
+}
+
+/* How many of the names say once more what FROM says: `devices.deviceId`, `d.deviceId`. */
+static size_t count_source(const struct query_parser *p, const char *const *names, size_t n)
+{
+    struct span rest = span_str(p->schema->from);
+    size_t taken = 0;
+
+    if (!p->schema->is_hub || n < 2) {
+        return 0;
+    }
+    if (span_eq(p->alias, span_str(names[0]))) {
+        return 1;
+    }
+    while (!span_is_absent(rest)) {
+        if (taken + 1 == n || !span_eq(span_cut(&rest, '.'), span_str(names[taken]))) {
+            return 0;
+        }
+        taken++;
+    }
+    return taken;
 }
 
 /* path = name { "." name } */
@@ -122,6 +132,7 @@ err query_parser_path(struct query_parser *p, struct query_path *ret_path)
     const char **names = ARENA_ARRAY(p->arena, LIMIT_QUERY_PATH, const char *);
     size_t at = p->token.at;
     size_t n = 0;
+    size_t skip;
 
     if (names == NULL) {
         return ERR(NOMEM);
@@ -138,5 +149,121 @@ err query_parser_path(struct query_parser *p, struct query_path *ret_path)
         TRY(query_parser_advance(p));
         TRY(query_parser_take_name(p, "a name", &names[n++]));
     }
-    return query_row_find_member(p->of, names, n, ret_path) ? OK : refuse_member(p, at, names, n);
+    skip = count_source(p, names, n);
+    return query_row_find_member(p->schema, names + skip, n - skip, ret_path)
+               ? OK
+               : refuse_member(p, at, names + skip, n - skip);
+}
+
+err query_parser_deepen(struct query_parser *p)
+{
+    return ++p->depth > LIMIT_QUERY_DEPTH
+               ? query_parser_refuse(p, p->token.at,
+                                     "conditions lie in each other more than %d deep",
+                                     LIMIT_QUERY_DEPTH)
+               : query_parser_advance(p);
+}
+
+/* ---- sources ---- */
+
+/* Does `name`, which may have dots, come next, in any case? Then *ret_behind is where it ends. */
+static bool is_source(const struct query_parser *p, const char *name,
+                      struct query_parser *ret_behind)
+{
+    struct query_parser ahead = *p;
+    struct span rest = span_str(name);
+
+    for (;;) {
+        struct span part = span_cut(&rest, '.');
+
+        if (ahead.token.type != QUERY_TOKEN_NAME || !span_eq_nocase(ahead.token.text, part)) {
+            return false;
+        }
+        ahead.token = query_lex_next(&ahead.lexer);
+        if (span_is_absent(rest)) {
+            break;
+        }
+        if (!query_parser_is_symbol(&ahead, ".")) {
+            return false;
+        }
+        ahead.token = query_lex_next(&ahead.lexer);
+    }
+    *ret_behind = ahead;
+    return !query_parser_is_symbol(&ahead, ".");
+}
+
+/* [ [ "AS" ] name ] */
+static struct span alias_at(struct query_parser *p)
+{
+    if (query_parser_is_word(p, "AS")) {
+        p->token = query_lex_next(&p->lexer);
+    }
+    return p->token.type == QUERY_TOKEN_NAME && !query_parser_is_keyword(p) ? p->token.text
+                                                                            : SPAN_NONE;
+}
+
+void query_parser_choose(struct query_parser *p)
+{
+    struct query_parser ahead = *p, behind;
+
+    p->schema = p->schemas[0];
+    if (p->n_schemas == 1) {
+        return;
+    }
+    do {
+        ahead.token = query_lex_next(&ahead.lexer);
+    } while (ahead.token.type != QUERY_TOKEN_END && ahead.token.type != QUERY_TOKEN_BAD &&
+             !query_parser_is_word(&ahead, "FROM"));
+    ahead.token = query_lex_next(&ahead.lexer);
+    for (size_t i = 0; i < p->n_schemas; i++) {
+        if (is_source(&ahead, p->schemas[i]->from, &behind)) {
+            p->schema = p->schemas[i];
+            p->alias = alias_at(&behind);
+        }
+    }
+}
+
+static err refuse_source(const struct query_parser *p)
+{
+    uint8_t bytes[100];
+    struct buf names = buf_over(bytes, sizeof(bytes));
+
+    if (p->n_schemas == 1) {
+        return query_parser_refuse(p, p->token.at, "expected %s: that is what this path lists",
+                                   p->schema->from);
+    }
+    for (size_t i = 0; i < p->n_schemas; i++) {
+        buf_printf(&names, "%s%s",
+                   i == 0                 ? ""
+                   : i + 1 < p->n_schemas ? ", "
+                                          : " or ",
+                   p->schemas[i]->from);
+    }
+    return query_parser_refuse(p, p->token.at, "expected %.*s", SPAN_FMT(buf_span(&names)));
+}
+
+err query_parser_source(struct query_parser *p)
+{
+    const struct query_schema *schema = p->schema;
+    struct query_parser behind;
+
+    if (!is_source(p, schema->from, &behind) &&
+        (schema->from_old == NULL || !is_source(p, schema->from_old, &behind))) {
+        return refuse_source(p);
+    }
+    *p = behind;
+    if (schema->is_hub) {
+        if (query_parser_is_word(p, "AS")) {
+            TRY(query_parser_advance(p));
+            if (span_is_absent(p->alias)) {
+                return query_parser_expected(p, "a name");
+            }
+        }
+        if (!span_is_absent(p->alias)) {
+            return query_parser_advance(p);
+        }
+    }
+    return p->token.type == QUERY_TOKEN_BAD
+               ? query_parser_refuse(p, p->token.at, "%.*s", SPAN_FMT(p->token.text))
+               : OK;
 }

@@ -8,11 +8,14 @@
 
 struct query_parser {
     struct arena *arena;
-    enum core_listing_of of;
+    const struct query_schema *const *schemas; /* the sources that may be named … */
+    size_t n_schemas;
+    const struct query_schema *schema; /* … and the one that is */
+    struct span alias;                 /* what FROM calls it besides, or absent */
     struct query_lexer lexer;
     struct query_token token; /* the one to be read next */
     int depth;
-    size_t n_terms;
+    size_t n_terms, n_operands;
 };
 
 err query_parser_refuse(const struct query_parser *p, size_t at, const char *format, ...)
@@ -31,10 +34,15 @@ bool query_parser_is_before(const struct query_parser *p, const char *symbol);
 /* Step over what must be there; `what` is expected otherwise. */
 err query_parser_take_symbol(struct query_parser *p, const char *symbol, const char *what);
 err query_parser_take_name(struct query_parser *p, const char *what, const char **ret_name);
-/* path = name { "." name } of what the listing has */
+/* path = name { "." name } of what the source has */
 err query_parser_path(struct query_parser *p, struct query_path *ret_path);
+/* Into parentheses and the like, and out again. */
+err query_parser_deepen(struct query_parser *p);
 
-/* The name that FROM takes. */
-const char *query_parser_from(enum core_listing_of of);
+/* Chooses schema and alias by the FROM that comes, before anything is read; the first source
+ * without one. */
+void query_parser_choose(struct query_parser *p);
+/* source = that of the schema ; steps over it. */
+err query_parser_source(struct query_parser *p);
 
 #endif

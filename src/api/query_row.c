@@ -1,32 +1,31 @@
-/* api/query_row.c: one table of all that can be named, for the three listings. A member is absent
- * exactly when enrollment_json.c or dps_json.c leaves it out of the row's JSON. What is not in the
- * table cannot be asked for: certificates and keys are not. */
+/* api/query_row.c: values of rows, whatever the rows are: finding members in a schema's table,
+ * following paths into stored JSON, and writing what is there. */
 #include "api/query_row.h"
 
-#include "api/enrollment_json.h"
+#include <assert.h>
+
 #include "model/limits.h"
 
-enum { INDIVIDUALS = 1 << CORE_LISTING_INDIVIDUALS, GROUPS = 1 << CORE_LISTING_GROUPS };
-enum { ENROLLMENTS = INDIVIDUALS | GROUPS, REGISTRATIONS = 1 << CORE_LISTING_REGISTRATIONS };
-enum document { HUBS, TWIN, EXTRA, PAYLOAD };
-
-static struct query_value undefined(void)
+struct query_value query_row_of_text(struct span text)
 {
-    return (struct query_value){ .type = QUERY_VALUE_UNDEFINED };
-}
-
-static struct query_value of_text(struct span text)
-{
-    return span_is_absent(text) ? undefined()
+    return span_is_absent(text) ? (struct query_value){ .type = QUERY_VALUE_UNDEFINED }
                                 : (struct query_value){ .type = QUERY_VALUE_TEXT, .text = text };
 }
 
-static struct query_value of_bool(int64_t truth)
+struct query_value query_row_of_bool(bool truth)
 {
-    return (struct query_value){ .type = QUERY_VALUE_BOOL, .truth = truth != 0 };
+    return (struct query_value){ .type = QUERY_VALUE_BOOL, .truth = truth };
 }
 
-static struct query_value of_time(int64_t time_ms)
+struct query_value query_row_of_int(int64_t n)
+{
+    return (struct query_value){
+        .type = QUERY_VALUE_NUMBER,
+        .number = { .is_integer = true, .integer = n, .real = (double)n },
+    };
+}
+
+struct query_value query_row_of_time(int64_t time_ms)
 {
     return (struct query_value){ .type = QUERY_VALUE_TIME, .time_ms = time_ms };
 }
@@ -36,7 +35,7 @@ struct query_value query_row_of_json(json *v)
     struct query_value result = { .json = v };
 
     if (v == NULL) {
-        return undefined();
+        return (struct query_value){ .type = QUERY_VALUE_UNDEFINED };
     }
     if (json_is_object(v)) {
         result.type = QUERY_VALUE_OBJECT;
@@ -55,12 +54,11 @@ struct query_value query_row_of_json(json *v)
     return result;
 }
 
-/* The parsed text of a column; NULL when it is absent. */
-static err document_of(struct query_row *row, enum document which, struct span text,
-                       json **ret_document)
+err query_row_document(struct query_row *row, int which, struct span text, json **ret_document)
 {
     err e;
 
+    assert(which < QUERY_DOCUMENTS);
     if (row->documents[which] == NULL && !span_is_absent(text)) {
         row->n_parsed += text.len;
         e = json_parse(text, LIMIT_JSON_DEPTH, &row->documents[which]);
@@ -81,261 +79,6 @@ void query_row_done(struct query_row *row)
     }
 }
 
-/* ---- values ---- */
-
-#define READ(name, expression)                                                                     \
-    static err read_##name(struct query_row *row, const struct query_member *m,                    \
-                           struct query_value *ret_value)                                          \
-    {                                                                                              \
-        (void)m;                                                                                   \
-        *ret_value = (expression);                                                                 \
-        return OK;                                                                                 \
-    }
-
-READ(whole, ((void)row, (struct query_value){ .type = QUERY_VALUE_OBJECT }))
-READ(id, of_text(row->enrollment->id))
-READ(device_id, of_text(row->enrollment->device_id))
-READ(attestation, of_text(span_str(model_attestation_word(row->enrollment->attestation))))
-READ(edge, of_bool(row->enrollment->iot_edge))
-READ(status,
-     of_text(row->enrollment->provisioning_status == PROVISIONING_ENABLED ? SPAN("enabled")
-                                                                          : SPAN("disabled")))
-READ(update, of_bool(row->enrollment->update_hub_assignment))
-READ(migrate, of_bool(row->enrollment->migrate_device_data))
-READ(created, of_time(row->enrollment->created_ms))
-READ(updated, of_time(row->enrollment->updated_ms))
-READ(allocation, row->enrollment->allocation_policy == ALLOCATION_DEFAULT
-                     ? undefined()
-                     : of_text(span_str(model_allocation_word(row->enrollment->allocation_policy))))
-
-static struct query_value of_reference(const struct enrollment *e, struct span slot)
-{
-    return e->x509_source == X509_SOURCE_CA_REFERENCE ? of_text(slot) : undefined();
-}
-READ(reference_primary, of_reference(row->enrollment, row->enrollment->x509_primary))
-READ(reference_secondary, of_reference(row->enrollment, row->enrollment->x509_secondary))
-
-/* Enrollments' etags hold their quotes. */
-static err read_etag(struct query_row *row, const struct query_member *m,
-                     struct query_value *ret_value)
-{
-    struct span text;
-
-    (void)m;
-    TRY(arena_printf(row->env->arena, &text, "\"%.*s\"", SPAN_FMT(row->enrollment->etag)));
-    *ret_value = of_text(text);
-    return OK;
-}
-
-static err read_hubs(struct query_row *row, const struct query_member *m,
-                     struct query_value *ret_value)
-{
-    json *hubs;
-
-    (void)m;
-    TRY(document_of(row, HUBS, row->enrollment->iot_hubs, &hubs));
-    *ret_value = query_row_of_json(hubs);
-    return OK;
-}
-
-static err read_only_hub(struct query_row *row, const struct query_member *m,
-                         struct query_value *ret_value)
-{
-    json *hubs;
-
-    (void)m;
-    TRY(document_of(row, HUBS, row->enrollment->iot_hubs, &hubs));
-    *ret_value =
-        json_array_len(hubs) == 1 ? query_row_of_json(json_array_at(hubs, 0)) : undefined();
-    return OK;
-}
-
-static err read_twin(struct query_row *row, const struct query_member *m,
-                     struct query_value *ret_value)
-{
-    json *twin;
-
-    (void)m;
-    TRY(document_of(row, TWIN, row->enrollment->initial_twin, &twin));
-    *ret_value = query_row_of_json(twin);
-    return OK;
-}
-
-static err read_extra(struct query_row *row, const struct query_member *m,
-                      struct query_value *ret_value)
-{
-    json *extra;
-
-    TRY(document_of(row, EXTRA, row->enrollment->extra, &extra));
-    *ret_value = query_row_of_json(json_member(extra, m->name));
-    return OK;
-}
-
-/* Some members of a registration go with one status. */
-static bool is_in(const struct query_row *row, enum registration_status status)
-{
-    return row->registration->status == status;
-}
-
-READ(r_id, of_text(row->registration->id))
-READ(r_created, of_time(row->registration->created_ms))
-READ(r_updated, of_time(row->registration->updated_ms))
-READ(r_status, of_text(span_str(model_registration_status_word(row->registration->status))))
-READ(r_etag, of_text(row->registration->etag))
-READ(r_hub,
-     is_in(row, REGISTRATION_ASSIGNED) ? of_text(row->registration->assigned_hub) : undefined())
-READ(r_device,
-     is_in(row, REGISTRATION_ASSIGNED) ? of_text(row->registration->device_id) : undefined())
-READ(r_substatus, is_in(row, REGISTRATION_ASSIGNED)
-                      ? of_text(span_str(model_substatus_word(row->registration->substatus)))
-                      : undefined())
-
-static bool has_error(const struct query_row *row)
-{
-    return is_in(row, REGISTRATION_FAILED) && row->registration->error_code != 0;
-}
-
-static struct query_value of_int(int64_t n)
-{
-    return (struct query_value){
-        .type = QUERY_VALUE_NUMBER,
-        .number = { .is_integer = true, .integer = n, .real = (double)n },
-    };
-}
-READ(r_error, has_error(row) ? of_int(row->registration->error_code) : undefined())
-READ(r_message, has_error(row) ? of_text(row->registration->error_message) : undefined())
-
-static err read_payload(struct query_row *row, const struct query_member *m,
-                        struct query_value *ret_value)
-{
-    json *payload;
-
-    (void)m;
-    TRY(document_of(row, PAYLOAD, row->registration->payload, &payload));
-    *ret_value = query_row_of_json(payload);
-    return OK;
-}
-
-/* ---- objects that are made of columns ---- */
-
-static err write_attestation(struct query_row *row, const char *name, struct json_writer *w)
-{
-    return enrollment_json_write_attestation(row->env, row->enrollment, false, name, w);
-}
-
-static err write_capabilities(struct query_row *row, const char *name, struct json_writer *w)
-{
-    json_write_begin_object(w, name);
-    json_write_bool(w, "iotEdge", row->enrollment->iot_edge != 0);
-    json_write_end_object(w);
-    return OK;
-}
-
-static err write_reprovision(struct query_row *row, const char *name, struct json_writer *w)
-{
-    json_write_begin_object(w, name);
-    json_write_bool(w, "updateHubAssignment", row->enrollment->update_hub_assignment != 0);
-    json_write_bool(w, "migrateDeviceData", row->enrollment->migrate_device_data != 0);
-    json_write_end_object(w);
-    return OK;
-}
-
-/* ---- the table ---- */
-
-static const char *const status_words[] = { "enabled", "disabled", NULL };
-static const char *const attestation_words[] = { "none", "tpm", "x509", "symmetricKey", NULL };
-static const char *const allocation_words[] = { "hashed", "geoLatency", "static", "custom", NULL };
-static const char *const registration_words[] = { "unassigned", "assigning", "assigned",
-                                                  "failed",     "disabled",  NULL };
-static const char *const substatus_words[] = { "initialAssignment", "deviceDataMigrated",
-                                               "deviceDataReset",
-                                               "reprovisionedToInitialAssignment", NULL };
-
-/* clang-format off: one member a line */
-#define T(name_, of_, read_)                                                                       \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_TEXT, .read = read_                          \
-    }
-#define NAME(name_, of_, read_, order_)                                                            \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_TEXT, .is_caseless = true, .order = order_,  \
-        .read = read_                                                                              \
-    }
-#define WORD(name_, of_, read_, words_)                                                            \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_TEXT, .is_caseless = true, .words = words_,  \
-        .read = read_                                                                              \
-    }
-#define B(name_, of_, read_)                                                                       \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_BOOL, .read = read_                          \
-    }
-#define N(name_, of_, read_)                                                                       \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_NUMBER, .read = read_                        \
-    }
-#define TIME(name_, of_, read_, order_)                                                            \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_TIME, .order = order_, .read = read_         \
-    }
-#define LIST(name_, of_, read_, is_caseless_)                                                      \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_LIST, .is_caseless = is_caseless_,           \
-        .read = read_                                                                              \
-    }
-#define MADE(name_, of_, write_)                                                                   \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_OBJECT, .read = read_whole, .write = write_  \
-    }
-#define OPEN(name_, of_, read_)                                                                    \
-    {                                                                                              \
-        .name = name_, .of = of_, .type = QUERY_VALUE_OBJECT, .is_open = true, .read = read_       \
-    }
-
-static const struct query_member members[] = {
-    NAME("registrationId", INDIVIDUALS, read_id, CORE_LISTING_BY_ID),
-    NAME("enrollmentGroupId", GROUPS, read_id, CORE_LISTING_BY_ID),
-    T("deviceId", INDIVIDUALS, read_device_id),
-    MADE("attestation", ENROLLMENTS, write_attestation),
-    WORD("attestation.type", ENROLLMENTS, read_attestation, attestation_words),
-    T("attestation.x509.caReferences.primary", ENROLLMENTS, read_reference_primary),
-    T("attestation.x509.caReferences.secondary", ENROLLMENTS, read_reference_secondary),
-    MADE("capabilities", ENROLLMENTS, write_capabilities),
-    B("capabilities.iotEdge", ENROLLMENTS, read_edge),
-    OPEN("initialTwin", ENROLLMENTS, read_twin),
-    T("etag", ENROLLMENTS, read_etag),
-    WORD("provisioningStatus", ENROLLMENTS, read_status, status_words),
-    MADE("reprovisionPolicy", ENROLLMENTS, write_reprovision),
-    B("reprovisionPolicy.updateHubAssignment", ENROLLMENTS, read_update),
-    B("reprovisionPolicy.migrateDeviceData", ENROLLMENTS, read_migrate),
-    TIME("createdDateTimeUtc", ENROLLMENTS, read_created, CORE_LISTING_ANY),
-    TIME("lastUpdatedDateTimeUtc", ENROLLMENTS, read_updated, CORE_LISTING_BY_UPDATED),
-    WORD("allocationPolicy", ENROLLMENTS, read_allocation, allocation_words),
-    LIST("iotHubs", ENROLLMENTS, read_hubs, true),
-    NAME("iotHubHostName", ENROLLMENTS, read_only_hub, CORE_LISTING_ANY),
-    OPEN("optionalDeviceInformation", INDIVIDUALS, read_extra),
-    OPEN("customAllocationDefinition", ENROLLMENTS, read_extra),
-    T("credentialPolicyName", ENROLLMENTS, read_extra),
-    T("namespaceName", ENROLLMENTS, read_extra),
-    T("certificateAuthorityName", ENROLLMENTS, read_extra),
-    T("certificatePolicyName", ENROLLMENTS, read_extra),
-    LIST("deviceTypeRefs", ENROLLMENTS, read_extra, false),
-
-    NAME("registrationId", REGISTRATIONS, read_r_id, CORE_LISTING_BY_ID),
-    TIME("createdDateTimeUtc", REGISTRATIONS, read_r_created, CORE_LISTING_ANY),
-    NAME("assignedHub", REGISTRATIONS, read_r_hub, CORE_LISTING_ANY),
-    T("deviceId", REGISTRATIONS, read_r_device),
-    WORD("status", REGISTRATIONS, read_r_status, registration_words),
-    WORD("substatus", REGISTRATIONS, read_r_substatus, substatus_words),
-    N("errorCode", REGISTRATIONS, read_r_error),
-    T("errorMessage", REGISTRATIONS, read_r_message),
-    TIME("lastUpdatedDateTimeUtc", REGISTRATIONS, read_r_updated, CORE_LISTING_ANY),
-    T("etag", REGISTRATIONS, read_r_etag),
-    OPEN("payload", REGISTRATIONS, read_payload),
-};
-/* clang-format on */
-enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
-
 /* How many of the names the member's own take; 0: it is another. */
 static size_t match(const struct query_member *m, const char *const *names, size_t n)
 {
@@ -351,12 +94,12 @@ static size_t match(const struct query_member *m, const char *const *names, size
     return taken;
 }
 
-bool query_row_find_member(enum core_listing_of of, const char *const *names, size_t n,
+bool query_row_find_member(const struct query_schema *schema, const char *const *names, size_t n,
                            struct query_path *ret_path)
 {
-    for (int i = 0; i < MEMBERS; i++) {
-        const struct query_member *m = &members[i];
-        size_t taken = (m->of & 1u << of) != 0 ? match(m, names, n) : 0;
+    for (size_t i = 0; i < schema->n_members; i++) {
+        const struct query_member *m = &schema->members[i];
+        size_t taken = (m->of & schema->of) != 0 ? match(m, names, n) : 0;
 
         if (taken > 0 && (taken == n || m->is_open)) {
             *ret_path = (struct query_path){
@@ -368,20 +111,30 @@ bool query_row_find_member(enum core_listing_of of, const char *const *names, si
     return false;
 }
 
-void query_row_print_members(enum core_listing_of of, bool is_ordering, struct buf *out)
+void query_row_print_members(const struct query_schema *schema, bool is_ordering, struct buf *out)
 {
     const char *separator = "";
 
-    for (int i = 0; i < MEMBERS; i++) {
-        bool is_top = strchr(members[i].name, '.') == NULL;
+    for (size_t i = 0; i < schema->n_members; i++) {
+        const struct query_member *m = &schema->members[i];
+        bool is_top = strchr(m->name, '.') == NULL;
 
-        if ((members[i].of & 1u << of) != 0 && is_top &&
-            (!is_ordering || members[i].order != CORE_LISTING_ANY)) {
+        if ((m->of & schema->of) != 0 && is_top && (!is_ordering || m->order != 0)) {
             buf_add_str(out, separator);
-            buf_add_str(out, members[i].name);
+            buf_add_str(out, m->name);
             separator = ", ";
         }
     }
+}
+
+bool query_row_is_same_path(const struct query_path *a, const struct query_path *b)
+{
+    bool is_same = a->member == b->member && a->n_inside == b->n_inside;
+
+    for (size_t i = 0; is_same && i < a->n_inside; i++) {
+        is_same = strcmp(a->inside[i], b->inside[i]) == 0;
+    }
+    return is_same;
 }
 
 /* ---- paths ---- */
@@ -400,6 +153,36 @@ err query_row_value(struct query_row *row, const struct query_path *path,
     return OK;
 }
 
+void query_row_write_value(const struct query_value *v, const char *name, struct json_writer *w)
+{
+    switch (v->type) {
+    case QUERY_VALUE_UNDEFINED:
+        break;
+    case QUERY_VALUE_TEXT:
+        json_write_text(w, name, v->text);
+        break;
+    case QUERY_VALUE_TIME:
+        json_write_time(w, name, v->time_ms);
+        break;
+    case QUERY_VALUE_BOOL:
+        json_write_bool(w, name, v->truth);
+        break;
+    case QUERY_VALUE_NULL:
+        json_write_null(w, name);
+        break;
+    case QUERY_VALUE_NUMBER:
+        if (v->json == NULL) {
+            json_write_number(w, name, v->number);
+            break;
+        }
+        /* fall through */
+    case QUERY_VALUE_LIST:
+    case QUERY_VALUE_OBJECT:
+        json_write_value(w, name, v->json); /* `out` remembers what did not fit */
+        break;
+    }
+}
+
 err query_row_write(struct query_row *row, const struct query_path *path, const char *name,
                     struct json_writer *w)
 {
@@ -409,32 +192,6 @@ err query_row_write(struct query_row *row, const struct query_path *path, const 
         return path->member->write(row, name, w);
     }
     TRY(query_row_value(row, path, &v));
-    switch (v.type) {
-    case QUERY_VALUE_UNDEFINED:
-        break;
-    case QUERY_VALUE_TEXT:
-        json_write_text(w, name, v.text);
-        break;
-    case QUERY_VALUE_TIME:
-        json_write_time(w, name, v.time_ms);
-        break;
-    case QUERY_VALUE_BOOL:
-        json_write_bool(w, name, v.truth);
-        break;
-    case QUERY_VALUE_NULL:
-        json_write_null(w, name);
-        break;
-    case QUERY_VALUE_NUMBER:
-    case QUERY_VALUE_LIST:
-    case QUERY_VALUE_OBJECT:
-        if (v.json == NULL) {
-            json_write_int(w, name, v.number.integer);
-            break;
-        }
-        json_write_name(w, span_str(name));
-        (void)json_print(v.json, w->out); /* `out` remembers what did not fit */
-        w->need_comma = true;
-        break;
-    }
+    query_row_write_value(&v, name, w);
     return OK;
 }

@@ -2,10 +2,9 @@
  * rows by other means; paging, projections, counts, and what they refuse. */
 #include <strings.h>
 
+#include "api/query_random_test.h"
 #include "api/service_wire_test.h"
 #include "json/writer.h"
-
-enum { ROWS = 60 };
 
 static const char *const SITES[] = { "north", "south", "It's", "\xc3\xa9", NULL };
 
@@ -130,35 +129,6 @@ static size_t collect(const char *text, int page_size, char *ret_ids, size_t *re
 
 /* ---- any condition finds what it says ---- */
 
-enum truth { NO, YES, UNKNOWN };
-
-struct condition {
-    char text[4096];
-    enum truth of[ROWS];
-};
-
-static uint32_t seed;
-
-static int pick(int n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (int)((seed >> 16) % (uint32_t)n);
-}
-
-static enum truth side_truth(int op, int side)
-{
-    const bool truths[] = { side == 0, side != 0, side<0, side <= 0, side> 0, side >= 0 };
-
-    return truths[op] ? YES : NO;
-}
-
-static const char *const OPS[] = { "=", "!=", "<", "<=", ">", ">=" };
-
-static int sign_of(double a, double b)
-{
-    return (a > b) - (a < b);
-}
-
 static void leaf_of_id(struct condition *c, int op)
 {
     char id[16];
@@ -278,38 +248,9 @@ static void leaf_of_others(struct condition *c, int op)
     }
 }
 
-static void make_condition(struct condition *c, int depth)
-{
-    static void (*const leaves[])(struct condition * c, int op) = {
-        leaf_of_id, leaf_of_site, leaf_of_floor, leaf_of_time, leaf_of_word, leaf_of_others,
-    };
-    struct condition *a, *b;
-    int shape = depth == 0 ? 9 : pick(10);
-
-    if (shape >= 7) {
-        leaves[pick(6)](c, pick(6));
-        return;
-    }
-    a = malloc(sizeof(*a));
-    b = malloc(sizeof(*b));
-    make_condition(a, depth - 1);
-    make_condition(b, depth - 1);
-    (void)sprintf(c->text, shape == 0 ? "NOT (%.1900s)" : "(%.1900s) %s (%.1900s)", a->text,
-                  shape < 5 ? "AND" : "or", b->text);
-    for (int i = 0; i < ROWS; i++) {
-        enum truth x = a->of[i], y = b->of[i];
-        enum truth decides = shape < 5 ? NO : YES;
-
-        c->of[i] = shape == 0                     ? x == UNKNOWN ? UNKNOWN
-                                                    : x == YES   ? NO
-                                                                 : YES
-                   : x == decides || y == decides ? decides
-                   : x == UNKNOWN || y == UNKNOWN ? UNKNOWN
-                                                  : !decides;
-    }
-    free(a);
-    free(b);
-}
+static void (*const leaves[])(struct condition *c, int op) = {
+    leaf_of_id, leaf_of_site, leaf_of_floor, leaf_of_time, leaf_of_word, leaf_of_others,
+};
 
 static int64_t count_of(const char *where)
 {
@@ -389,7 +330,7 @@ static void test_any_condition_finds_what_it_says(void **state)
     for (seed = 1; seed < 1200; seed = seed % 1200 + 3) {
         uint32_t own = seed;
 
-        make_condition(c, pick(4));
+        make_condition(c, leaves, 6, pick(4));
         if (strlen(c->text) < 3500) {
             check_condition(c);
         }

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "api/query_text.h"
+#include "api/query_tree_test.h"
+#include "api/service_query_row.h"
 #include "model/limits.h"
 
 enum { I = CORE_LISTING_INDIVIDUALS, G = CORE_LISTING_GROUPS, R = CORE_LISTING_REGISTRATIONS };
@@ -17,86 +18,11 @@ enum { I = CORE_LISTING_INDIVIDUALS, G = CORE_LISTING_GROUPS, R = CORE_LISTING_R
 static uint8_t block[512 * 1024];
 static struct arena arena;
 
-/* ---- a tree as text ---- */
-
-static void print_path(const struct query_path *p, struct buf *out)
+static err parse(struct arena *a, struct span text, int of, struct query *ret_query)
 {
-    buf_add_str(out, p->member->name);
-    for (size_t i = 0; i < p->n_inside; i++) {
-        buf_printf(out, "/%s", p->inside[i]);
-    }
-}
+    const struct query_schema *schema = service_query_row_schema((enum core_listing_of)of);
 
-static void print_value(const struct query_value *v, struct buf *out)
-{
-    switch (v->type) {
-    case QUERY_VALUE_BOOL:
-        buf_add_str(out, v->truth ? "true" : "false");
-        break;
-    case QUERY_VALUE_NUMBER:
-        if (v->number.is_integer) {
-            buf_add_int(out, v->number.integer);
-        } else {
-            buf_printf(out, "%g", v->number.real);
-        }
-        break;
-    case QUERY_VALUE_TEXT:
-        buf_printf(out, "'%.*s'", SPAN_FMT(v->text));
-        break;
-    case QUERY_VALUE_TIME:
-        buf_add_str(out, "@");
-        buf_add_int(out, v->time_ms);
-        break;
-    default:
-        buf_add_str(out, "null");
-    }
-}
-
-static void print_node(const struct query_node *n, struct buf *out)
-{
-    static const char *const ops[] = { "AND", "OR", "NOT", "=",  "!=",     "<",       "<=",
-                                       ">",   ">=", "IN",  "^=", "EXISTS", "CONTAINS" };
-
-    buf_printf(out, "(%s", ops[n->op]);
-    if (n->op <= QUERY_NOT) {
-        buf_add_str(out, " ");
-        print_node(n->left, out);
-        if (n->op != QUERY_NOT) {
-            buf_add_str(out, " ");
-            print_node(n->right, out);
-        }
-    } else {
-        buf_add_str(out, " ");
-        print_path(&n->path, out);
-        for (size_t i = 0; i < n->n_values; i++) {
-            buf_add_str(out, " ");
-            print_value(&n->values[i], out);
-        }
-    }
-    buf_add_str(out, ")");
-}
-
-/* "" for whole rows without condition and order. */
-static void print_query(const struct query *q, struct buf *out)
-{
-    static const char *const orders[] = { "", "BY ID", "BY UPDATED" };
-
-    if (q->is_count) {
-        buf_printf(out, "COUNT %s", q->count_name);
-    }
-    for (size_t i = 0; i < q->n_columns; i++) {
-        buf_add_str(out, i > 0 ? ", " : "");
-        print_path(&q->columns[i].path, out);
-        buf_printf(out, ":%s", q->columns[i].name);
-    }
-    if (q->where != NULL) {
-        buf_add_str(out, out->len > 0 ? " " : "");
-        print_node(q->where, out);
-    }
-    if (q->order != CORE_LISTING_ANY) {
-        buf_printf(out, "%s%s%s", out->len > 0 ? " " : "", orders[q->order],
-                   q->descending ? " DESC" : "");
-    }
+    return query_text_parse(a, text, &schema, 1, ret_query);
 }
 
 /* ---- what is understood ---- */
@@ -213,7 +139,7 @@ static void texts_that_are_understood(void **state)
         err e;
 
         arena_reset(&arena);
-        e = query_text_parse(&arena, span_str(c->text), (enum core_listing_of)c->of, &q);
+        e = parse(&arena, span_str(c->text), c->of, &q);
         if (!err_is_ok(e)) {
             fail_msg("%s: %s", c->text, err_detail());
         }
@@ -359,7 +285,7 @@ static void check_wrong(const struct wrong *c, struct span text)
     struct query q;
 
     arena_reset(&arena);
-    if (err_is_ok(query_text_parse(&arena, text, (enum core_listing_of)c->of, &q))) {
+    if (err_is_ok(parse(&arena, text, c->of, &q))) {
         fail_msg("is understood: %s", c->text);
     }
     (void)snprintf(start, sizeof(start), "At character %zu: ", c->at);
@@ -390,7 +316,7 @@ static void truncations(void **state)
 
             memcpy(copy, c->text, len);
             arena_reset(&arena);
-            e = query_text_parse(&arena, span_of(copy, len), (enum core_listing_of)c->of, &q);
+            e = parse(&arena, span_of(copy, len), c->of, &q);
             assert_true(err_is_ok(e) || err_is(e, ERR_MALFORMED));
             free(copy);
         }
@@ -440,7 +366,7 @@ static void limits(void **state)
             err e;
 
             arena_reset(&arena);
-            e = query_text_parse(&arena, text, CORE_LISTING_INDIVIDUALS, &q);
+            e = parse(&arena, text, CORE_LISTING_INDIVIDUALS, &q);
             if (more == 1) {
                 assert_true(err_is(e, ERR_MALFORMED));
                 assert_non_null(strstr(err_detail(), cases[i].says));
@@ -467,7 +393,7 @@ static void many_columns(void **state)
             buf_printf(&text, ", deviceId AS c%d", i);
         }
         arena_reset(&arena);
-        e = query_text_parse(&arena, buf_span(&text), CORE_LISTING_INDIVIDUALS, &q);
+        e = parse(&arena, buf_span(&text), CORE_LISTING_INDIVIDUALS, &q);
         assert_int_equal(err_is_ok(e), n == LIMIT_QUERY_COLUMNS);
     }
     assert_non_null(strstr(err_detail(), "at most 32 members"));
@@ -486,7 +412,7 @@ static void arena_at_its_cap(void **state)
         err e;
 
         arena_init(&small, block, size);
-        e = query_text_parse(&small, text, CORE_LISTING_INDIVIDUALS, &q);
+        e = parse(&small, text, CORE_LISTING_INDIVIDUALS, &q);
         if (err_is_ok(e)) {
             assert_true(size > 500);
             break;

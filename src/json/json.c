@@ -289,3 +289,19 @@ void json_write_value(struct json_writer *w, const char *name, const json *v)
     }
     print(v, w);
 }
+
+void json_write_number(struct json_writer *w, const char *name, struct json_number number)
+{
+    AUTO(json) json *real = NULL;
+
+    if (number.is_integer) {
+        json_write_int(w, name, number.integer);
+        return;
+    }
+    real = json_real(number.real);
+    if (real == NULL) { /* no memory, or no finite number */
+        w->out->failed = true;
+        return;
+    }
+    json_write_value(w, name, real);
+}

@@ -64,5 +64,6 @@ err json_print(const json *v, struct buf *out);
 /* The same as a value among others; failure sticks in the buf. */
 struct json_writer;
 void json_write_value(struct json_writer *w, const char *name, const json *v);
+void json_write_number(struct json_writer *w, const char *name, struct json_number number);
 
 #endif

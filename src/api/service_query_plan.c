@@ -1,7 +1,7 @@
-/* api/query_plan.c: looks at the terms that AND joins at the top of a condition. One about a member
- * that an order of the store begins with becomes an end of the walk; all of them are evaluated for
- * each row nevertheless, so an end may be wide. */
-#include "api/query_plan.h"
+/* api/service_query_plan.c: looks at the terms that AND joins at the top of a condition. One about
+ * a member that an order of the store begins with becomes an end of the walk; all of them are
+ * evaluated for each row nevertheless, so an end may be wide. */
+#include "api/service_query_plan.h"
 
 struct planning {
     struct arena *arena;
@@ -154,12 +154,12 @@ static err plan(struct planning *p, const struct query_node *n)
     return plan_term(p, n);
 }
 
-err query_plan_listing(struct arena *arena, const struct query *q, struct core_listing *listing,
-                       bool *ret_is_whole)
+err service_query_plan_listing(struct arena *arena, const struct query *q,
+                               struct core_listing *listing, bool *ret_is_whole)
 {
     struct planning p = { .arena = arena, .listing = listing, .is_whole = true };
 
-    listing->order = q->order;
+    listing->order = (enum core_listing_order)q->order;
     listing->descending = q->descending;
     if (q->where != NULL) {
         TRY(plan(&p, q->where));
