@@ -45,6 +45,7 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
 const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", hub_identity_http_list, true),
     HUB("POST", "/devices", hub_bulk_http_post, true),
+    HUB("POST", "/devices/query", hub_query, true),
     HUB("GET", "/devices/{id}", hub_identity_http_get, true),
     HUB("PUT", "/devices/{id}", hub_identity_http_put, true),
     HUB("DELETE", "/devices/{id}", hub_identity_http_delete, true),

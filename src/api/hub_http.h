@@ -19,6 +19,9 @@ err hub_identity_http_count_connected(struct http_call *call);
 /* POST /devices: hub_bulk_http.c. */
 err hub_bulk_http_post(struct http_call *call);
 
+/* POST /devices/query: hub_query.c. */
+err hub_query(struct http_call *call);
+
 /* GET /messages/events: hub_events.c. */
 err hub_events_open(struct http_call *call);
 

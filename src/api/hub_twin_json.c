@@ -35,15 +35,15 @@ void hub_twin_json_write_own(const struct device *d, struct json_writer *w)
     json_write_end_object(w);
 }
 
-/* A section that nothing was ever written to has the metadata of its birth. */
-static void write_metadata(struct json_writer *w, struct span metadata, int64_t created_ms)
+void hub_twin_json_write_metadata(struct span metadata, int64_t created_ms, const char *name,
+                                  struct json_writer *w)
 {
     if (span_is_absent(metadata)) {
-        json_write_begin_object(w, "$metadata");
+        json_write_begin_object(w, name);
         json_write_time(w, "$lastUpdated", created_ms);
         json_write_end_object(w);
     } else {
-        json_write_raw_if(w, "$metadata", metadata);
+        json_write_raw_if(w, name, metadata);
     }
 }
 
@@ -51,8 +51,26 @@ static void write_section(struct json_writer *w, const char *name, struct span v
                           struct span metadata, const struct device *d, int64_t version)
 {
     begin_stored(w, name, values);
-    write_metadata(w, metadata, d->created_ms);
+    hub_twin_json_write_metadata(metadata, d->created_ms, "$metadata", w);
     json_write_int(w, "$version", version);
+    json_write_end_object(w);
+}
+
+void hub_twin_json_write_desired(const struct device *d, const char *name, struct json_writer *w)
+{
+    write_section(w, name, d->desired, d->desired_metadata, d, d->desired_version);
+}
+
+void hub_twin_json_write_reported(const struct device *d, const char *name, struct json_writer *w)
+{
+    write_section(w, name, d->reported, d->reported_metadata, d, d->reported_version);
+}
+
+void hub_twin_json_write_properties(const struct device *d, const char *name, struct json_writer *w)
+{
+    json_write_begin_object(w, name);
+    hub_twin_json_write_desired(d, "desired", w);
+    hub_twin_json_write_reported(d, "reported", w);
     json_write_end_object(w);
 }
 
@@ -116,10 +134,7 @@ void hub_twin_json_write(const struct device *d, const struct hub_standing *s,
     if (d->tags.len > 2) {
         json_write_raw_if(w, "tags", d->tags);
     }
-    json_write_begin_object(w, "properties");
-    write_section(w, "desired", d->desired, d->desired_metadata, d, d->desired_version);
-    write_section(w, "reported", d->reported, d->reported_metadata, d, d->reported_version);
-    json_write_end_object(w);
+    hub_twin_json_write_properties(d, "properties", w);
     json_write_begin_object(w, "capabilities");
     json_write_bool(w, "iotEdge", d->iot_edge != 0);
     json_write_end_object(w);

@@ -11,6 +11,14 @@
 void hub_twin_json_write_own(const struct device *d, struct json_writer *w);
 void hub_twin_json_write(const struct device *d, const struct hub_standing *s,
                          struct json_writer *w);
+/* Parts of it, under a name. A section that nothing was ever written to has the metadata of its
+ * birth: absent. */
+void hub_twin_json_write_properties(const struct device *d, const char *name,
+                                    struct json_writer *w);
+void hub_twin_json_write_desired(const struct device *d, const char *name, struct json_writer *w);
+void hub_twin_json_write_reported(const struct device *d, const char *name, struct json_writer *w);
+void hub_twin_json_write_metadata(struct span metadata, int64_t created_ms, const char *name,
+                                  struct json_writer *w);
 /* Base64 of the counter, big-endian. */
 void hub_twin_json_etag(int64_t etag, struct buf *out);
 /* False: it is none of ours. */
