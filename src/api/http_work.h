@@ -14,7 +14,7 @@ struct http_work {
     struct router_match match;
     struct http_call call;
     struct http1_header few[HTTP_WORK_HEADERS]; /* headers, as a rule */
-    struct http1_header *headers;
+    struct http1_header *headers;               /* with room for a Retry-After */
     size_t n_headers;
     bool to_head, close;
     bool is_resumed; /* it waited for a device; call.parked says what became of that */

@@ -123,13 +123,10 @@ static void add_application(const struct hub_property *p, struct buf *out)
 
 err hub_c2d_text_topic(const struct c2d_message *m, struct arena *arena, struct span *ret_topic)
 {
-    struct hub_property *properties = ARENA_ARRAY(arena, HUB_PROPERTIES_MAX, struct hub_property);
+    struct hub_property properties[HUB_PROPERTIES_MAX];
     struct buf out;
     size_t n;
 
-    if (properties == NULL) {
-        return ERR(NOMEM);
-    }
     TRY(hub_c2d_properties(m, arena, properties, &n));
     out = arena_buf(arena);
     hub_c2d_text_prefix(m->client_id, &out);

@@ -1,8 +1,7 @@
 /* api/hub_mqtt.c: a device's or a module's session with its hub over MQTT: which file answers what,
  * what it is sent, how it ends. The door is hub_mqtt_door.c, subscriptions hub_mqtt_filters.c,
- * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c, direct methods hub_mqtt_method.c,
- * messages to the device hub_mqtt_c2d.c; the
- * rules are hub/'s.
+ * telemetry hub_mqtt_telemetry.c, twins hub_mqtt_twin.c, messages to the device hub_mqtt_c2d.c,
+ * direct methods hub_mqtt_method.c; the rules are hub/'s.
  *
  *     AT_THE_DOOR --login granted--> OPEN --DISCONNECT, refusal, cut off, gone--> OVER
  *          \--login refused------------------------------------------------------/

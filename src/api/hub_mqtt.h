@@ -48,7 +48,7 @@ struct hub_mqtt {
     uint8_t hub[LIMIT_HOST_NAME];    /* folded */
     uint8_t client[LIMIT_CLIENT_ID]; /* its ID: "{device}" or "{device}/{module}" */
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
-    uint8_t model[LIMIT_MODEL_ID]; /* that it says it is of */
+    uint8_t model[LIMIT_MODEL_ID];      /* that it says it is of */
     char session_id[GUID_TEXT_LEN + 1]; /* of the bus; the tracking ID of its login */
     struct filters filters;
     struct hub_mqtt_c2d c2d;

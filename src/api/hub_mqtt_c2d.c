@@ -27,6 +27,10 @@ static int qos_of(const struct hub_mqtt *h)
     struct buf topic = buf_over(room, sizeof(room));
 
     hub_c2d_text_prefix(hub_mqtt_client_id(h), &topic);
+    if (span_find(buf_span(&topic), '+') < topic.len ||
+        span_find(buf_span(&topic), '#') < topic.len) {
+        return -1; /* an ID may hold them, a topic may not: it has HTTPS */
+    }
     buf_add_str(&topic, "%24.to=");
     return filters_match(&h->filters, buf_span(&topic));
 }

@@ -15,8 +15,8 @@ enum bus_signal {
     BUS_CUT_OFF = 1 << 1,    /* the identity was disabled, deleted or given another credential */
     BUS_EVENTS = 1 << 2,     /* telemetry became durable */
     BUS_LETTERS = 1 << 3,    /* something lies in the member's box: bus_take */
-    BUS_CALL = 1 << 8,       /* a call of this connection's moved on: hub/bus_call.h */
     BUS_C2D = 1 << 4,        /* there may be a message for it in its queue: hub/c2d.h */
+    BUS_CALL = 1 << 8,       /* a call of this connection's moved on: hub/bus_call.h */
 };
 
 /* Something for a device that is connected now; nobody keeps it for one that is not. */

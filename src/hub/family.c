@@ -2,10 +2,10 @@
  * "{device}/", which is how they are found. */
 #include "hub/family.h"
 
+#include "hub/c2d.h"
 #include "hub/identity.h"
 #include "hub/tags.h"
 #include "model/limits.h"
-#include "store/sweep.h"
 
 static const char *const edge_modules[HUB_FAMILY_EDGE_MODULES] = { "$edgeAgent", "$edgeHub" };
 
@@ -82,13 +82,10 @@ static err erase_one(const struct env *env, struct store_tx *tx, const struct de
 {
     const struct session session = { .hub = d->hub, .client_id = d->device_id };
     const struct presence presence = { .hub = d->hub, .client_id = d->device_id };
-    const struct c2d_message queue = { .hub = d->hub, .client_id = d->device_id };
-    const struct store_scan scan = { .prefix = &queue, .n_prefix = 2 };
-    size_t n;
 
     TRY(delete_if_there(tx, &KIND_SESSION, &session));
     TRY(delete_if_there(tx, &KIND_PRESENCE, &presence));
-    TRY(store_sweep(tx, &KIND_C2D_MESSAGE, &scan, SIZE_MAX, env->arena, &n));
+    TRY(hub_c2d_forget(tx, d->hub, d->device_id, env->arena));
     TRY(hub_tags_update(tx, env->arena, d->hub, d->device_id, d->tags, SPAN_NONE));
     return delete_if_there(tx, hub_identity_kind(d->device_id), d);
 }

@@ -157,7 +157,7 @@ static err sweep_decisions(struct removing *w, struct store_tx *tx)
     return OK;
 }
 
-/* What the devices and their modules had, and what their senders were to be told. */
+/* What the devices and their modules had. */
 static err sweep_rest(struct removing *w, struct store_tx *tx)
 {
     const struct device module = { .hub = w->hub.host_name };
@@ -165,16 +165,12 @@ static err sweep_rest(struct removing *w, struct store_tx *tx)
     const struct tag tag = { .hub = w->hub.host_name };
     const struct tag_backlog backlog = { .hub = w->hub.host_name };
     const struct presence presence = { .hub = w->hub.host_name };
-    const struct c2d_message message = { .hub = w->hub.host_name };
-    const struct feedback feedback = { .hub = w->hub.host_name };
     const struct {
         const struct kind *kind;
         const void *prefix;
     } parts[] = {
-        { &KIND_MODULE, &module },     { &KIND_SESSION, &session },
-        { &KIND_TAG, &tag },           { &KIND_TAG_BACKLOG, &backlog },
-        { &KIND_PRESENCE, &presence }, { &KIND_C2D_MESSAGE, &message },
-        { &KIND_FEEDBACK, &feedback },
+        { &KIND_MODULE, &module },       { &KIND_SESSION, &session },   { &KIND_TAG, &tag },
+        { &KIND_TAG_BACKLOG, &backlog }, { &KIND_PRESENCE, &presence },
     };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -187,6 +183,7 @@ static err sweep_rest(struct removing *w, struct store_tx *tx)
     return OK;
 }
 
+/* What waited for them, and what its senders were to be told. */
 static err sweep_messages(struct removing *w, struct store_tx *tx)
 {
     size_t n;
