@@ -614,6 +614,41 @@ static void feedback_comes_in_batches(void **state)
     assert_feedback("");
 }
 
+static void minds_the_settings_of_its_hub(void **state)
+{
+    const struct hub hub = {
+        .host_name = HUB,
+        .name = SPAN("hub"),
+        .settings = SPAN("{\"properties\":{\"cloudToDevice\":{\"maxDeliveryCount\":2,"
+                         "\"defaultTtlAsIso8601\":\"PT2M\",\"feedback\":{\"maxDeliveryCount\":1,"
+                         "\"ttlAsIso8601\":\"PT3M\",\"lockDurationAsIso8601\":\"PT5S\"}}}}")
+    };
+    struct row row = { &KIND_HUB, &hub };
+    struct hub_feedback_batch batch;
+
+    (void)state;
+    assert_ok(store_write(store, put_row, &row));
+    send("1");
+    assert_reason(GRANTED, settle(receive("1"), HUB_C2D_ABANDON));
+    assert_reason(GRANTED, settle(receive("1"), HUB_C2D_ABANDON));
+    receive(NULL);
+    send("2");
+    env.now_ms += 2 * 60 * 1000;
+    expire();
+    assert_count(0);
+    arena_reset(&arena);
+    assert_ok(hub_feedback_receive(&env, HUB, &batch));
+    assert_int_equal(batch.n, 2);
+    env.now_ms += 5 * 1000; /* its lock is over, and it was given out as often as may be */
+    assert_feedback("");
+    send("3");
+    env.now_ms += 2 * 60 * 1000;
+    expire();
+    env.now_ms += 3 * 60 * 1000 - 1;
+    expire();
+    assert_feedback("3=Expired");
+}
+
 static err forget(struct store_tx *tx, void *arg)
 {
     return hub_c2d_forget_hub(tx, HUB, 4, &arena, arg);
@@ -653,6 +688,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expires_with_feedback, setup, teardown),
         cmocka_unit_test_setup_teardown(purges, setup, teardown),
         cmocka_unit_test_setup_teardown(feedback_comes_in_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(minds_the_settings_of_its_hub, setup, teardown),
         cmocka_unit_test_setup_teardown(forgets_a_hub, setup, teardown),
     };
 

@@ -1,7 +1,7 @@
 // Cloud-to-device messages over real sockets: sent over REST, received over MQTT and HTTPS, and what becomes of those that are not.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, sas, until } from '../lib/berth.mjs';
+import { Berthd, Pki, deviceToken, sas, until } from '../lib/berth.mjs';
 import { provisionedDevices, pubackPacket } from '../lib/mqtt.mjs';
 
 const API = 'api-version=2021-04-12';
@@ -279,6 +279,42 @@ test('MQTT and HTTPS at once: a message is with one of them', async () => {
   m.destroy();
   await m.closed;
   await until('the session is over', async () => (await poll('both')).status === 200);
+});
+
+test('a module has a queue of its own, over both, and a device made anew has none of the former', async () => {
+  await device('edge');
+  const made = await b.hub('PUT', `/devices/edge/modules/mod?${API}`, { body: { deviceId: 'edge', moduleId: 'mod' } });
+  assert.equal(made.status, 200, made.text);
+  const token = deviceToken('localhost/devices/edge/modules/mod', made.json.authentication.symmetricKey.primaryKey);
+  const to = { to: '/devices/edge/modules/mod/messages/deviceBound' };
+  await sent('edge', 'for the device');
+  for (const text of ['one', 'two']) await sent('edge', text, { ...to, messageid: text, ack: 'full' });
+  const m = await b.mqtt();
+  assert.equal(await m.connect({ clientId: 'edge/mod', username: `localhost/edge/mod/?${API}`, password: token, clean: false }), 0);
+  await m.subscribe('devices/edge/modules/mod/messages/devicebound/#');
+  const p = await message(m);
+  assert.equal(p.topic, 'devices/edge/modules/mod/messages/devicebound/%24.mid=one&%24.to=%2Fdevices%2Fedge%2Fmodules%2Fmod%2Fmessages%2FdeviceBound&iothub-ack=full');
+  ack(m, p);
+  await message(m);
+  await until('one is completed', async () => (await b.hub('GET', `/devices/edge/modules/mod?${API}`)).json.cloudToDeviceMessageCount === 1);
+  m.destroy();
+  await m.closed;
+  const ask = (method, rest) => b.request(method, `/devices/edge/modules/mod/messages/devicebound${rest}`, { headers: { Authorization: token } });
+  const polled = await until('two is free', async () => {
+    const r = await ask('GET', `?${API}`);
+    return r.status === 200 && r;
+  });
+  assert.equal(polled.text, 'two');
+  assert.equal((await ask('DELETE', `/${tokenOf(polled)}?${API}`)).status, 204);
+  const { one, two, ...rest } = await outcomes();
+  assert.deepEqual([one, two, rest], ['Success', 'Success', {}]);
+  await sent('edge', 'three', to);
+  assert.deepEqual((await b.hub('DELETE', `/devices/edge/modules/mod/commands?${API}`)).json, { totalMessagesPurged: 1, deviceId: 'edge', moduleId: 'mod' });
+  assert.equal(await count('edge'), 1);
+  assert.equal((await b.hub('DELETE', `/devices/edge?${API}`, { headers: { 'If-Match': '*' } })).status, 204);
+  assert.equal((await send('edge', 'nobody')).status, 404);
+  assert.equal((await b.hub('PUT', `/devices/edge?${API}`, { body: { deviceId: 'edge' } })).status, 200);
+  assert.equal(await count('edge'), 0);
 });
 
 test('feedback is read in batches, and comes back when it is abandoned', async () => {
