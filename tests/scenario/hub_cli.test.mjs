@@ -277,9 +277,32 @@ test('messages are purged, and the sender told; a message that nobody takes', as
   await fails(1, /MessageTooLarge/, 'c2d-message', 'send', 'heap', '--data-file-path', file('large', 'x'.repeat(65537)));
 });
 
+test('queries: twins, columns of any kind, pages, counts', async () => {
+  const n = 1250; // more than a page
+  const id = (i) => `q-${String(i).padStart(4, '0')}`;
+  const rows = Array.from({ length: n }, (_, i) => JSON.stringify({ id: id(i), tags: { shelf: i % 2 ? 'odd' : 'even', at: { row: i } } }));
+  await b.ok('hub', 'device-identity', 'import', file('shelves.jsonl', rows.join('\n')));
+  const even = await hub('query', "SELECT * FROM devices WHERE tags.shelf = 'even'");
+  assert.equal(even.length, 625);
+  assert.equal(even[0].tags.shelf, 'even');
+  assert.equal((await hub('query', '--query-command', "SELECT deviceId FROM devices WHERE tags.shelf = 'odd'", '--top', '5')).length, 5);
+  assert.deepEqual(await hub('query', '-q', "SELECT COUNT() AS n FROM devices WHERE tags.shelf = 'odd'"), [{ n: 625 }]);
+  const all = (await b.ok('hub', 'query', 'SELECT deviceId FROM devices WHERE is_defined(tags.shelf)')).trim().split('\n');
+  assert.deepEqual([all.shift(), new Set(all).size, all.length], ['deviceId', n, n]);
+  assert.equal((await hub('query', 'SELECT * FROM devices WHERE is_defined(tags.shelf)', '--top', '1100')).length, 1100);
+  const twins = await b.ok('hub', 'query', "SELECT * FROM devices WHERE deviceId = 'q-0003'");
+  assert.match(twins, /^DEVICE +STATUS +CONNECTION +AUTH +VERSION +TAGS\nq-0003 +enabled +Disconnected +sas +\d+ +\{"shelf":"odd"/);
+  const at = await b.ok('hub', 'query', "SELECT deviceId, tags.at AS at FROM devices WHERE deviceId = 'q-0003'");
+  assert.match(at, /^deviceId +at\.row\nq-0003 +3\n$/);
+  assert.equal(await b.ok('hub', 'query', "SELECT * FROM devices WHERE deviceId = 'none'"), 'No rows.\n');
+  assert.deepEqual(await hub('query', "SELECT * FROM devices WHERE deviceId = 'none'"), []);
+  await fails(1, /ArgumentInvalid/, 'query', 'SELECT * FROM devices WHERE');
+  await fails(2, /QUERY is missing/, 'query');
+});
+
 test('a login without the right, and none at all', async () => {
   const wrong = b.dev.hubs[0].connectionString.replace(/SharedAccessKey=.*/, `SharedAccessKey=${crypto.randomBytes(32).toString('base64')}`);
-  for (const command of [['device-identity', 'list'], ['c2d-message', 'send', 'd', '--data', 'x'],
+  for (const command of [['device-identity', 'list'], ['query', 'SELECT * FROM devices'], ['c2d-message', 'send', 'd', '--data', 'x'],
     ['invoke-device-method', 'd', '--mn', 'm'], ['monitor-feedback', '--timeout', '5'], ['c2d-message', 'purge', 'd', '--yes']]) {
     const r = await b.cli('hub', ...command, '--hub-login', wrong);
     assert.equal(r.code, 4, `${command.join(' ')}: ${r.stderr}`);
