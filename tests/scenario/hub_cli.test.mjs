@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Berthd, bin, deviceToken, endWithTests, parseConnectionString, until } from '../lib/berth.mjs';
+import { Berthd, bin, endWithTests, parseConnectionString, until } from '../lib/berth.mjs';
 
 const API = 'api-version=2021-04-12';
 let b;
@@ -300,7 +300,7 @@ test('queries: twins, columns of any kind, pages, counts', async () => {
   await fails(2, /QUERY is missing/, 'query');
 });
 
-test('a login without the right, and none at all', async () => {
+test('a login with a wrong key', async () => {
   const wrong = b.dev.hubs[0].connectionString.replace(/SharedAccessKey=.*/, `SharedAccessKey=${crypto.randomBytes(32).toString('base64')}`);
   for (const command of [['device-identity', 'list'], ['query', 'SELECT * FROM devices'], ['c2d-message', 'send', 'd', '--data', 'x'],
     ['invoke-device-method', 'd', '--mn', 'm'], ['monitor-feedback', '--timeout', '5'], ['c2d-message', 'purge', 'd', '--yes']]) {
@@ -308,6 +308,4 @@ test('a login without the right, and none at all', async () => {
     assert.equal(r.code, 4, `${command.join(' ')}: ${r.stderr}`);
     assert.match(r.stderr, /IotHubUnauthorized/);
   }
-  const token = deviceToken('localhost/devices/x', crypto.randomBytes(32).toString('base64'));
-  assert.equal((await b.request('GET', `/devices/x/messages/deviceBound?${API}`, { headers: { Authorization: token } })).status, 401);
 });
