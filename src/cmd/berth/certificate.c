@@ -1,5 +1,6 @@
-/* cmd/berth/certificate.c: `berth certificate`: the CA certificates that enrollments may refer to
- * (doc/wire/manage.md). */
+/* cmd/berth/certificate.c: `berth certificate`: the CA certificates that enrollments may refer to;
+ * `berth hub certificate`: those that devices of a hub may be under (doc/wire/manage.md). `base` is
+ * the path of either. */
 #include "cmd/berth/commands.h"
 #include "cmd/berth/issue.h"
 #include "cmd/berth/manage.h"
@@ -32,14 +33,23 @@ static const struct view_column SHOW_REST[] = {
     { NULL, NULL },
 };
 
-static struct http_request request(struct cli *cli, const char *method, const char *suffix)
+static const char BASE[] = "/berth/v1/certificates";
+
+static const char *hub_base(struct cli *cli)
+{
+    const char *name = berth_cli_text(cli, "hub-name");
+
+    return berth_cli_printf(cli, "/berth/v1/hubs/%s/certificates", berth_http_escape(cli, name));
+}
+
+static struct http_request request(struct cli *cli, const char *base, const char *method,
+                                   const char *suffix)
 {
     const char *name = berth_cli_text(cli, "certificate-name");
 
     return (struct http_request){
         .method = method,
-        .path = berth_cli_printf(cli, "/berth/v1/certificates/%s%s", berth_http_escape(cli, name),
-                                 suffix),
+        .path = berth_cli_printf(cli, "%s/%s%s", base, berth_http_escape(cli, name), suffix),
         .what = berth_cli_printf(cli, "certificate '%s'", name),
     };
 }
@@ -67,9 +77,9 @@ static err send_and_show(struct cli *cli, const struct http_request *r)
     return cli->is_json ? OK : show_rest(cli, document);
 }
 
-err berth_certificate_create(struct cli *cli)
+static err create(struct cli *cli, const char *base)
 {
-    struct http_request r = request(cli, "PUT", "");
+    struct http_request r = request(cli, base, "PUT", "");
     struct span certificate;
     struct json_writer w;
     struct buf body;
@@ -88,25 +98,24 @@ err berth_certificate_create(struct cli *cli)
     return send_and_show(cli, &r);
 }
 
-err berth_certificate_list(struct cli *cli)
+static err list(struct cli *cli, const char *base)
 {
     struct endpoint service;
 
     TRY(berth_cli_service(cli, &service));
-    return berth_manage_list(cli, &service, "/berth/v1/certificates", LIST, "certificates");
+    return berth_manage_list(cli, &service, base, LIST, "certificates");
 }
 
-err berth_certificate_show(struct cli *cli)
+static err show(struct cli *cli, const char *base)
 {
-    struct http_request r = request(cli, "GET", "");
+    struct http_request r = request(cli, base, "GET", "");
 
     return send_and_show(cli, &r);
 }
 
-err berth_certificate_delete(struct cli *cli)
+static err drop(struct cli *cli, const char *base, bool is_forced)
 {
-    bool force = berth_options_flag(&cli->options, "force");
-    struct http_request r = request(cli, "DELETE", force ? "?force=true" : "");
+    struct http_request r = request(cli, base, "DELETE", is_forced ? "?force=true" : "");
     struct endpoint service;
     struct http_reply reply;
 
@@ -115,18 +124,18 @@ err berth_certificate_delete(struct cli *cli)
     return berth_http_send(cli, &service, &r, &reply);
 }
 
-err berth_certificate_generate_verification_code(struct cli *cli)
+static err generate_verification_code(struct cli *cli, const char *base)
 {
-    struct http_request r = request(cli, "POST", "/generateVerificationCode");
+    struct http_request r = request(cli, base, "POST", "/generateVerificationCode");
 
     r.if_match = berth_cli_text(cli, "etag");
     return send_and_show(cli, &r);
 }
 
 /* Proof with the CA's key at hand: ask for a code, sign a certificate of that name. */
-static err make_proof(struct cli *cli, struct span *ret_certificate)
+static err make_proof(struct cli *cli, const char *base, struct span *ret_certificate)
 {
-    struct http_request r = request(cli, "POST", "/generateVerificationCode");
+    struct http_request r = request(cli, base, "POST", "/generateVerificationCode");
     struct endpoint service;
     json *document = NULL;
     const char *code;
@@ -139,9 +148,9 @@ static err make_proof(struct cli *cli, struct span *ret_certificate)
                                     berth_cli_text(cli, "ca-key"), ret_certificate);
 }
 
-err berth_certificate_verify(struct cli *cli)
+static err verify(struct cli *cli, const char *base)
 {
-    struct http_request r = request(cli, "POST", "/verify");
+    struct http_request r = request(cli, base, "POST", "/verify");
     const char *path = berth_cli_text(cli, "path");
     bool has_key =
         berth_options_has(&cli->options, "ca-key") && berth_options_has(&cli->options, "ca-cert");
@@ -154,7 +163,7 @@ err berth_certificate_verify(struct cli *cli)
                                     "--ca-cert FILE with --ca-key FILE");
     }
     if (has_key) {
-        TRY(make_proof(cli, &certificate)); /* which changes the ETag */
+        TRY(make_proof(cli, base, &certificate)); /* which changes the ETag */
     } else {
         r.if_match = berth_cli_text(cli, "etag");
         TRY(berth_pem_read(cli, path, &certificate));
@@ -166,4 +175,66 @@ err berth_certificate_verify(struct cli *cli)
     json_write_end_object(&w);
     TRY(arena_buf_end(&cli->arena, &body, &r.body));
     return send_and_show(cli, &r);
+}
+
+/* ---- the two nouns ---- */
+
+err berth_certificate_create(struct cli *cli)
+{
+    return create(cli, BASE);
+}
+
+err berth_certificate_list(struct cli *cli)
+{
+    return list(cli, BASE);
+}
+
+err berth_certificate_show(struct cli *cli)
+{
+    return show(cli, BASE);
+}
+
+err berth_certificate_delete(struct cli *cli)
+{
+    return drop(cli, BASE, berth_options_flag(&cli->options, "force"));
+}
+
+err berth_certificate_generate_verification_code(struct cli *cli)
+{
+    return generate_verification_code(cli, BASE);
+}
+
+err berth_certificate_verify(struct cli *cli)
+{
+    return verify(cli, BASE);
+}
+
+err berth_hub_certificate_create(struct cli *cli)
+{
+    return create(cli, hub_base(cli));
+}
+
+err berth_hub_certificate_list(struct cli *cli)
+{
+    return list(cli, hub_base(cli));
+}
+
+err berth_hub_certificate_show(struct cli *cli)
+{
+    return show(cli, hub_base(cli));
+}
+
+err berth_hub_certificate_delete(struct cli *cli)
+{
+    return drop(cli, hub_base(cli), false);
+}
+
+err berth_hub_certificate_generate_verification_code(struct cli *cli)
+{
+    return generate_verification_code(cli, hub_base(cli));
+}
+
+err berth_hub_certificate_verify(struct cli *cli)
+{
+    return verify(cli, hub_base(cli));
 }

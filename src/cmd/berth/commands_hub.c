@@ -57,6 +57,32 @@ static const struct option SAS_TOKEN[] = {
     OPTIONS_END,
 };
 
+#define OF_HUB                                                                                     \
+    {                                                                                              \
+        .name = "hub-name", .kind = OPTION_TEXT, .traits = OPTION_REQUIRED, .value = "NAME",       \
+        .help = "of a hub that you made"                                                           \
+    }
+#define CERTIFICATE_NAME OPERAND("certificate-name", "n", "NAME", "the certificate's name"), OF_HUB
+static const struct option CERTIFICATES[] = { OF_HUB, OPTIONS_END };
+static const struct option CERTIFICATE[] = { CERTIFICATE_NAME, OPTIONS_END };
+static const struct option CERTIFICATE_ETAG[] = { CERTIFICATE_NAME, ETAG, OPTIONS_END };
+static const struct option CERTIFICATE_CREATE[] = {
+    CERTIFICATE_NAME,
+    { .name = "path",
+      .alias = "p",
+      .kind = OPTION_FILE,
+      .traits = OPTION_REQUIRED,
+      .value = "FILE",
+      .help = "the CA certificate, PEM or DER" },
+    FLAG("verified", "you vouch for holding its key: no proof of possession is asked for"),
+    ETAG,
+    OPTIONS_END,
+};
+static const struct option CERTIFICATE_VERIFY[] = {
+    CERTIFICATE_NAME, FILE_("path", "p", "the verification certificate"), CA_CERT, CA_KEY, ETAG,
+    OPTIONS_END
+};
+
 const struct command BERTH_COMMANDS_HUB[] = {
     { "hub create", "Make a hub and link it", "Its connection string is shown this once.",
       HUB_CREATE, berth_hub_create },
@@ -77,5 +103,20 @@ const struct command BERTH_COMMANDS_HUB[] = {
       QUERY, berth_hub_query },
     { "hub generate-sas-token", "Make a token, for the Authorization header or an MQTT password",
       NULL, SAS_TOKEN, berth_identity_sas_token },
+    { "hub certificate create", "Upload a CA certificate, or replace one (--etag)",
+      "Devices and modules of authentication type certificateAuthority are let in by a "
+      "certificate under it whose common name is their ID, once it is verified. Up to 25 a hub.",
+      CERTIFICATE_CREATE, berth_hub_certificate_create },
+    { "hub certificate list", "List a hub's CA certificates", NULL, CERTIFICATES,
+      berth_hub_certificate_list },
+    { "hub certificate show", "Show one", NULL, CERTIFICATE, berth_hub_certificate_show },
+    { "hub certificate delete", "Delete one", "Sessions that it let in go on.", CERTIFICATE_ETAG,
+      berth_hub_certificate_delete },
+    { "hub certificate generate-verification-code", "Begin the proof of possession", NULL,
+      CERTIFICATE_ETAG, berth_hub_certificate_generate_verification_code },
+    { "hub certificate verify", "Prove possession of a CA's key",
+      "With --path: by a certificate whose common name is the verification code, signed by the "
+      "CA.\nWith --ca-cert and --ca-key: all steps at once.",
+      CERTIFICATE_VERIFY, berth_hub_certificate_verify },
     { NULL, NULL, NULL, NULL, NULL },
 };
