@@ -115,6 +115,9 @@ static const struct hub_user_case hub_user_cases[] = {
 
 static void hub_users(void **state)
 {
+    const struct span hub_user_model = SPAN("h/d/?x=1&model-id=dtmi%3Aa%3B1&model-id=b");
+    struct topic_hub_user model;
+
     (void)state;
     for (size_t i = 0; i < sizeof(hub_user_cases) / sizeof(hub_user_cases[0]); i++) {
         const struct hub_user_case *t = &hub_user_cases[i];
@@ -130,6 +133,8 @@ static void hub_users(void **state)
             assert_span(user.api_version, t->api_version);
         }
     }
+    assert_true(err_is_ok(topic_parse_hub_user(hub_user_model, &model)));
+    assert_span(model.model_id, "dtmi%3Aa%3B1");
     assert_false(topic_is_dps_user(SPAN_NONE));
     assert_true(topic_is_dps_user(SPAN("0ne1/registrations/d"))); /* whose form is then refused */
     assert_true(topic_is_dps_user(SPAN("0ne1/registrations//api-version=2019-03-31")));
@@ -263,9 +268,30 @@ static const struct telemetry_case telemetry_cases[] = {
     { "", NULL },
 };
 
+/* Of the module m1 of d1. */
+static const struct telemetry_case module_cases[] = {
+    { "devices/d1/modules/m1/messages/events", "" },
+    { "devices/d1/modules/m1/messages/events/", "" },
+    { "devices/d1/modules/m1/messages/events/?%24.on=out&a=b/", "%24.on=out&a=b" },
+    { "devices/d1/modules/m2/messages/events/", NULL },
+    { "devices/d1/modules/M1/messages/events/", NULL },
+    { "devices/d2/modules/m1/messages/events/", NULL },
+    { "devices/d1/messages/events/", NULL },
+    { "devices/d1/m1/messages/events/", NULL },
+    { "devices/d1/modules/m1/inputs/x/", NULL },
+};
+
 static void telemetry_topics(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < sizeof(module_cases) / sizeof(module_cases[0]); i++) {
+        const struct telemetry_case *t = &module_cases[i];
+        struct span bag = SPAN("untouched");
+        err e = topic_parse_telemetry(span_str(t->topic), SPAN("d1/m1"), &bag);
+
+        assert_int_equal(e.code, t->bag == NULL ? ERR_MALFORMED : ERR_NONE);
+        assert_span(bag, t->bag == NULL ? "untouched" : t->bag);
+    }
     for (size_t i = 0; i < sizeof(telemetry_cases) / sizeof(telemetry_cases[0]); i++) {
         const struct telemetry_case *t = &telemetry_cases[i];
         struct span bag = SPAN("untouched");

@@ -278,6 +278,30 @@ static void letters_reach_the_session_in_order(void **state)
     bus_leave(bus, &now.member);
 }
 
+/* Who came earlier is superseded, whoever was let in first. */
+static void those_before_are_superseded(void **state)
+{
+    struct listener old = { 0 }, now = { 0 }, other = { 0 };
+
+    (void)state;
+    join(&old, "hub", "dev");
+    join(&other, "hub", "dev/m");
+    assert_false(bus_supersede(bus, &old.member));
+    join(&now, "hub", "dev");
+    assert_false(bus_supersede(bus, &old.member));
+    assert_true(bus_supersede(bus, &now.member));
+    assert_true(bus_is_superseded(bus, &old.member));
+    assert_false(bus_is_superseded(bus, &now.member));
+    assert_false(bus_is_superseded(bus, &other.member));
+    bus_leave(bus, &old.member);
+    assert_false(bus_supersede(bus, &now.member));
+    join(&old, "hub", "dev"); /* anew */
+    assert_false(bus_is_superseded(bus, &old.member));
+    bus_leave(bus, &old.member);
+    bus_leave(bus, &now.member);
+    bus_leave(bus, &other.member);
+}
+
 static void a_box_is_bounded(void **state)
 {
     static char large[LIMIT_LETTER_BYTES + 1];
@@ -304,6 +328,7 @@ int main(void)
         CASE(the_newer_session_takes_over),
         CASE(letters_reach_the_session_in_order),
         CASE(a_box_is_bounded),
+        CASE(those_before_are_superseded),
         CASE(cutting_off_reaches_all_of_the_device),
         CASE(cutting_off_a_device_reaches_its_modules),
         CASE(devices_are_counted),

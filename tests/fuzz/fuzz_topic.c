@@ -26,6 +26,7 @@ static void read_users(struct span text)
         assert_within(hub.device_id, text);
         assert_within(hub.module_id, text);
         assert_within(hub.api_version, text);
+        assert_within(hub.model_id, text);
         FUZZ_CHECK(hub.hub.len > 0 && hub.device_id.len > 0);
     }
     (void)topic_is_dps_user(text);
@@ -75,6 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err_is_ok(topic_parse_method_response(text, &response))) {
         FUZZ_CHECK(topic_is_method(text) && response.rid.len > 0);
         assert_within(response.rid, text);
+    }
+    if (err_is_ok(topic_parse_telemetry(text, SPAN("d/m"), &bag))) {
+        assert_within(bag, text);
+        read_properties(bag);
     }
     read_properties(text);
     return 0;
