@@ -144,11 +144,15 @@ static err put_rows(struct store_tx *tx, void *arg)
                                        .generation_id = span_str(arg),
                                        .state_updated_ms = 1000,
                                        .last_activity_ms = 2000 };
+    const struct c2d_queue queue = { .hub = SPAN(WIRE_HUB_HOST),
+                                     .client_id = SPAN("d1"),
+                                     .generation_id = span_str(arg) };
     struct c2d_message message = { .hub = SPAN(WIRE_HUB_HOST),
                                    .client_id = SPAN("d1"),
                                    .body = SPAN("x") };
 
     TRY(store_put(tx, &KIND_PRESENCE, &presence));
+    TRY(store_put(tx, &KIND_C2D_QUEUE, &queue));
     for (message.sequence = 1; message.sequence <= 3; message.sequence++) {
         TRY(store_put(tx, &KIND_C2D_MESSAGE, &message));
     }
@@ -181,7 +185,7 @@ static void what_is_known_besides(void **state)
     assert_string_not_equal(member(&r, "generationId"), generation);
     assert_true(err_is_ok(store_write(w.service.store, put_rows, generation)));
     r = ask("GET", "/devices/d1" V, NULL, "");
-    assert_has(&r, "\"lastActivityTime\":" NO_TIME);
+    assert_has(&r, "\"lastActivityTime\":" NO_TIME ",\"cloudToDeviceMessageCount\":0,");
 }
 
 static void conditions(void **state)

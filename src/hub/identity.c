@@ -1,6 +1,8 @@
 /* hub/identity.c: which table a client ID's row is in, and what other tables tell of it. */
 #include "hub/identity.h"
 
+#include "hub/c2d.h"
+
 bool hub_identity_is_module(struct span client_id)
 {
     return span_find(client_id, '/') < client_id.len;
@@ -95,8 +97,7 @@ err hub_identity_missing(struct store_tx *tx, struct span hub, struct span clien
 err hub_identity_standing(struct store_tx *tx, struct bus *bus, const struct device *d,
                           struct arena *arena, struct hub_standing *ret_standing)
 {
-    const struct c2d_message prefix = { .hub = d->hub, .client_id = d->device_id };
-    const struct store_scan queue = { .prefix = &prefix, .n_prefix = 2 };
+    const struct hub_c2d_owner queue = { d->hub, d->device_id, d->generation_id };
     struct presence presence = { .hub = d->hub, .client_id = d->device_id };
     struct hub_standing standing = { .is_connected = bus_is_connected(bus, d->hub, d->device_id) };
     bool is_there;
@@ -106,7 +107,7 @@ err hub_identity_standing(struct store_tx *tx, struct bus *bus, const struct dev
         standing.state_updated_ms = presence.state_updated_ms;
         standing.last_activity_ms = presence.last_activity_ms;
     }
-    TRY(store_count(tx, &KIND_C2D_MESSAGE, &queue, &standing.c2d_messages));
+    TRY(hub_c2d_count(tx, &queue, arena, &standing.c2d_messages));
     *ret_standing = standing;
     return OK;
 }

@@ -102,10 +102,12 @@ static err put_belongings(struct store_tx *tx, void *arg)
     };
     const struct presence presence = { .hub = HUB, .client_id = span_str(*id) };
     struct c2d_message message = { .hub = HUB, .client_id = span_str(*id), .body = SPAN("x") };
+    const struct c2d_queue queue = { .hub = HUB, .client_id = span_str(*id) };
     struct feedback feedback = { .hub = HUB, .client_id = span_str(*id) };
 
     TRY(store_put(tx, &KIND_SESSION, &session));
     TRY(store_put(tx, &KIND_PRESENCE, &presence));
+    TRY(store_put(tx, &KIND_C2D_QUEUE, &queue));
     for (int i = 1; i <= 20; i++) {
         message.sequence = i;
         TRY(store_put(tx, &KIND_C2D_MESSAGE, &message));
@@ -149,6 +151,7 @@ static void assert_rows(int64_t devices, int64_t modules, int64_t feedback)
     assert_int_equal(rows_of(&KIND_TAG), 2 * both);
     assert_int_equal(rows_of(&KIND_SESSION), both);
     assert_int_equal(rows_of(&KIND_PRESENCE), both);
+    assert_int_equal(rows_of(&KIND_C2D_QUEUE), both);
     assert_int_equal(rows_of(&KIND_C2D_MESSAGE), 20 * both);
     assert_int_equal(rows_of(&KIND_FEEDBACK), feedback);
 }
