@@ -270,6 +270,24 @@ describe('hubs', () => {
     await want(401, b.request('GET', '/messages/events', { host: z.hub.host, headers: { Authorization: sas(a.hub.login, { resource: z.hub.host }) } }));
   });
 
+  test('an identity of the one is none at the other\'s hub', async () => {
+    const at = (t, method, target, options = {}) => b.request(method, `${target}?api-version=2021-04-12`,
+      { host: t.hub.host, body: options.body, headers: { Authorization: sas(options.login ?? t.hub.login, { resource: t.hub.host }), ...options.headers } });
+    const any = { 'If-Match': '*' };
+    await want(200, at(z, 'PUT', '/devices/own', { body: { statusReason: 'z' } }));
+    await want(200, at(z, 'PUT', '/devices/own/modules/m', { body: {} }));
+    for (const [method, target] of [['GET', '/devices/own'], ['PUT', '/devices/own'], ['DELETE', '/devices/own'], ['POST', '/devices'], ['GET', '/devices/own/modules'],
+      ['DELETE', '/devices/own/modules/m'], ['GET', '/statistics/devices'], ['GET', '/statistics/service'], ['GET', '/twins/own/modules/m']]) {
+      await want(401, at(z, method, target, { login: a.hub.login, headers: any }));
+    }
+    for (const target of ['/devices/own', '/devices/own/modules/m', '/twins/own/modules/m']) await want(404, at(a, 'GET', target));
+    await want(200, at(a, 'PUT', '/devices/own', { body: { statusReason: 'a' } })); // of the same ID, and another
+    await want(204, at(a, 'DELETE', '/devices/own', { headers: any }));
+    assert.equal((await want(200, at(z, 'GET', '/devices/own'))).json.statusReason, 'z');
+    await want(200, at(z, 'GET', '/devices/own/modules/m'));
+    await want(204, at(z, 'DELETE', '/devices/own', { headers: any }));
+  });
+
   test('a device of the one is nobody at the other\'s hub', async () => {
     const d = await pki.make('walker', { issuer: ca });
     await register(a.idScope, 'walker', { device: d });
