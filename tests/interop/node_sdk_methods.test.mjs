@@ -8,7 +8,7 @@ import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
 import { provision } from '../lib/mqtt.mjs';
 
 const require = createRequire(import.meta.url);
-const { Client } = require('azure-iot-device');
+const { Client, ModuleClient } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Client: ServiceClient, DigitalTwinClient, IoTHubTokenCredentials } = require('azure-iothub');
 const ID = 'method-sdk';
@@ -88,6 +88,18 @@ test('a device that renews its token while it works on a call answers on the new
   await answer();
   assert.deepEqual(await waiting, { status: 200, payload: 'done' });
   assert.deepEqual((await invoke({ methodName: 'echo', payload: 2 })).payload, { heard: 2 }); // it did not subscribe again
+});
+
+test('a module', async () => {
+  const made = await b.hub('PUT', `/devices/${ID}/modules/cam?api-version=2021-04-12`, { body: { deviceId: ID, moduleId: 'cam' } });
+  const module = ModuleClient.fromConnectionString(`HostName=localhost;DeviceId=${ID};ModuleId=cam;SharedAccessKey=${made.json.authentication.symmetricKey.primaryKey}`, Mqtt);
+  await module.setOptions({ ca: b.ca.toString() });
+  await module.open();
+  module.onMethod('shoot', (request, response) => response.send(200, { shot: request.payload }, () => {}));
+  const call = (params) => new Promise((resolve, reject) => { service.invokeDeviceMethod(ID, 'cam', params, (e, result) => { if (e) reject(e); else resolve(result); }); });
+  assert.deepEqual(await call({ methodName: 'shoot', payload: 3, connectTimeoutInSeconds: 10 }), { status: 200, payload: { shot: 3 } });
+  await module.close();
+  await assert.rejects(call({ methodName: 'shoot' }), httpError(404, 'DeviceNotOnline'));
 });
 
 test('commands of digital twins, by the client for them', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import https from 'node:https';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, sas, until } from '../lib/berth.mjs';
+import { Berthd, Pki, deviceToken, sas, until } from '../lib/berth.mjs';
 import { provisionedDevices, publishPacket } from '../lib/mqtt.mjs';
 
 const API = 'api-version=2021-04-12';
@@ -95,6 +95,29 @@ test('commands of digital twins are methods', async () => {
   assert.equal((await b.hub('POST', `/digitaltwins/twin/commands/x?${API}&connectTimeoutInSeconds=x`)).status, 400);
   assert.equal((await b.hub('POST', `/digitaltwins/twin/commands/x?${API}`, { body: '{' })).status, 400);
   m.end();
+});
+
+test('a module is called by its own name; neither it nor its device answers for the other', async () => {
+  const parent = await session('parent');
+  const made = await b.hub('PUT', `/devices/parent/modules/cam?${API}`, { body: { deviceId: 'parent', moduleId: 'cam' } });
+  assert.equal(made.status, 200, made.text);
+  const call = () => b.hub('POST', `/twins/parent/modules/cam/methods?${API}`, { body: { methodName: 'shoot' } });
+  offline(await call());
+  const m = await b.mqtt();
+  const password = deviceToken('localhost/devices/parent/modules/cam', made.json.authentication.symmetricKey.primaryKey);
+  assert.equal(await m.connect({ clientId: 'parent/cam', username: `localhost/parent/cam/?${API}`, password }), 0);
+  await m.subscribe(METHODS, 1);
+  const answered = call(), other = invoke('parent', {});
+  const mine = await called(m), its = await called(parent);
+  assert.deepEqual([mine.name, its.name], ['shoot', 'reboot']);
+  reply(parent, mine, 200, '"lie"', 1);
+  reply(m, its, 200, '"lie"', 1);
+  await Promise.all([parent.next('puback'), m.next('puback')]);
+  reply(m, mine, 200, '"module"');
+  reply(parent, its, 200, '"device"');
+  assert.deepEqual([(await answered).json.payload, (await other).json.payload], ['module', 'device']);
+  m.end();
+  parent.end();
 });
 
 test('what is refused at once', async () => {
