@@ -1,18 +1,22 @@
-/* bench/query_fill.c: adds individual enrollments to a store that no berthd has open: for
- * bench/query. One in 1,000 is disabled, one in 10,000 is of the site "rare"; the members are those
- * that a fleet's enrollments have, and no secrets.
+/* bench/query_fill.c: adds individual enrollments, or devices of a hub, to a store that no berthd
+ * has open: for bench/query. One in 1,000 is disabled, one in 10,000 is of the site "rare"; the
+ * members are those that a fleet's enrollments and devices have, and no secrets.
  *
- *     query_fill STORE ID-SCOPE FROM TO */
+ *     query_fill STORE ID-SCOPE FROM TO
+ *     query_fill STORE --hub HOST FROM TO */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hub/tags.h"
 #include "store/store.h"
 
-enum { BATCH = 10000 };
+enum { BATCH = 10000, ARENA = 64 * 1024 };
 
 struct batch {
-    struct span id_scope;
+    struct span owner; /* ID scope, or host name of a hub */
+    bool is_hub;
     long from, to;
+    struct arena arena;
 };
 
 static err put_one(struct store_tx *tx, struct span id_scope, long i)
@@ -41,32 +45,63 @@ static err put_one(struct store_tx *tx, struct span id_scope, long i)
     return store_put(tx, &KIND_ENROLLMENT, &e);
 }
 
+static err put_device(struct store_tx *tx, struct batch *b, long i)
+{
+    char id[32], tags[128], reported[64];
+    struct device d = { .hub = b->owner,
+                        .generation_id = SPAN("1"),
+                        .etag = i,
+                        .auth = DEVICE_AUTH_SELF_SIGNED,
+                        .desired = SPAN("{\"interval\":60,\"unit\":\"celsius\"}"),
+                        .version = 2,
+                        .desired_version = 1,
+                        .reported_version = 1,
+                        .twin_etag = 1,
+                        .created_ms = 1700000000000 + i };
+
+    (void)snprintf(id, sizeof(id), "device-%08ld", i);
+    (void)snprintf(tags, sizeof(tags), "{\"site\":\"%s\",\"line\":%ld,\"model\":\"sensor-v2\"}",
+                   i % 10000 == 9999 ? "rare" : "plant-7", i % 32);
+    (void)snprintf(reported, sizeof(reported), "{\"fw\":\"1.%ld\",\"up\":%ld}", i % 5, i % 1000);
+    d.device_id = span_str(id);
+    d.tags = span_str(tags);
+    d.reported = span_str(reported);
+    d.status = i % 1000 == 999 ? DEVICE_DISABLED : DEVICE_ENABLED;
+    TRY(store_put(tx, &KIND_DEVICE, &d));
+    return hub_tags_update(tx, &b->arena, d.hub, d.device_id, SPAN_NONE, d.tags);
+}
+
 static err put_batch(struct store_tx *tx, void *arg)
 {
-    const struct batch *b = (const struct batch *)arg;
+    struct batch *b = (struct batch *)arg;
 
     for (long i = b->from; i < b->to; i++) {
-        TRY(put_one(tx, b->id_scope, i));
+        TRY(b->is_hub ? put_device(tx, b, i) : put_one(tx, b->owner, i));
     }
     return OK;
 }
 
 int main(int argc, char **argv)
 {
+    static uint8_t block[ARENA];
+    bool is_hub = argc == 6 && strcmp(argv[2], "--hub") == 0;
     struct store *store;
     err e;
 
-    if (argc != 5) {
-        (void)fprintf(stderr, "Usage: query_fill STORE ID-SCOPE FROM TO\n");
+    if (argc != 5 && !is_hub) {
+        (void)fprintf(stderr, "Usage: query_fill STORE ID-SCOPE FROM TO\n"
+                              "       query_fill STORE --hub HOST FROM TO\n");
         return 2;
     }
     e = store_sqlite_open(argv[1], 1, &store);
     if (err_is_ok(e)) {
-        long to = strtol(argv[4], NULL, 10);
+        struct batch b = { .owner = span_str(argv[argc - 3]), .is_hub = is_hub };
+        long to = strtol(argv[argc - 1], NULL, 10);
 
-        for (long i = strtol(argv[3], NULL, 10); i < to && err_is_ok(e); i += BATCH) {
-            struct batch b = { span_str(argv[2]), i, i + BATCH < to ? i + BATCH : to };
-
+        arena_init(&b.arena, block, sizeof(block));
+        for (long i = strtol(argv[argc - 2], NULL, 10); i < to && err_is_ok(e); i += BATCH) {
+            b.from = i;
+            b.to = i + BATCH < to ? i + BATCH : to;
             e = store_write(store, put_batch, &b);
         }
         store_close(store);
