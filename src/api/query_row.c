@@ -171,11 +171,12 @@ void query_row_write_value(const struct query_value *v, const char *name, struct
         json_write_null(w, name);
         break;
     case QUERY_VALUE_NUMBER:
-        if (v->json == NULL) {
+        if (v->json != NULL) {
+            json_write_value(w, name, v->json);
+        } else {
             json_write_number(w, name, v->number);
-            break;
         }
-        /* fall through */
+        break;
     case QUERY_VALUE_LIST:
     case QUERY_VALUE_OBJECT:
         json_write_value(w, name, v->json); /* `out` remembers what did not fit */
