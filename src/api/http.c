@@ -351,7 +351,7 @@ static enum surface_step finish_page(struct http_surface *s, struct page *p, str
     if (!err_is_ok(p->result)) {
         return SURFACE_CLOSE; /* without the last chunk: the client knows it was cut */
     }
-    s->stream.position = p->stream.position;
+    s->stream = p->stream;
     s->may_have_more = s->may_have_more || p->stream.more;
     if (p->bytes.len > 0) {
         buf_printf(io->out, "%zx\r\n", p->bytes.len);

@@ -21,8 +21,13 @@ struct http_stream {
     bool more; /* out of next(): the page was full, call again at once */
     /* The handler's own, copied with the stream into the connection; no pointers into the request.
      */
-    int64_t position;
+    int64_t position; /* negative: at the start, whatever that is */
+    int64_t told;     /* the position that the reader knows */
     int64_t since_ms; /* what is older is not shown */
+    int64_t from_ms;  /* nor this, to begin with */
+    unsigned sources;
+    bool has_partition;
+    int partition;
     char hub[256];
     char device_id[132];
 };

@@ -6,6 +6,7 @@
 #include "core/instance.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
+#include "hub/presence.h"
 #include "util/percent.h"
 
 /* The host that the request is for, folded, without port; empty when it has none. */
@@ -189,5 +190,11 @@ err http_call_authorize_device(struct http_call *call, struct span device_id, st
     call->note->id = login.device_id;
     TRY(hub_login(call->env, &login, ret_session, ret_verdict));
     call->token_until_ms = verdict_is_granted(*ret_verdict) ? ret_session->until_ms : 0;
+    if (verdict_is_granted(*ret_verdict)) {
+        const struct device *d = &ret_session->device;
+
+        hub_presence_active(call->service->presence, d->hub, d->device_id, d->generation_id,
+                            call->env->now_ms);
+    }
     return OK;
 }

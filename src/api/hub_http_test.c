@@ -32,13 +32,15 @@ static void on_done(struct sink_append *a, err result)
 }
 
 /* Appends and waits; then signals as the sink's listener does. */
-static void append(const char *hub, const char *device_id, struct span body)
+static void append_as(enum sink_source source, const char *hub, const char *device_id,
+                      struct span body)
 {
     struct {
         struct sink_append append;
         atomic_bool is_done;
     } a = { .append = { .event = { .hub = span_str(hub),
                                    .device_id = span_str(device_id),
+                                   .source = source,
                                    .enqueued_ms = w.now_ms,
                                    .properties = SPAN("{\"system\":{\"message-id\":\"m\"},"
                                                       "\"application\":{\"k\":\"v\"}}"),
@@ -51,6 +53,11 @@ static void append(const char *hub, const char *device_id, struct span body)
     wire_now = &w;
     bus_events(w.service.bus);
     wire_signal(&w);
+}
+
+static void append(const char *hub, const char *device_id, struct span body)
+{
+    append_as(SINK_TELEMETRY, hub, device_id, body);
 }
 
 /* Takes one chunk off the wire; NULL when there is none. */
@@ -101,7 +108,8 @@ static void test_events_arrive_as_they_come(void **state)
     append(WIRE_HUB_HOST, "d1", SPAN("hot \"1\"\n"));
     chunk = take_chunk();
     assert_non_null(chunk);
-    assert_string_equal(chunk, "id: 2\nevent: telemetry\ndata: {\"offset\":2,\"deviceId\":\"d1\","
+    assert_string_equal(chunk, "id: 2\nevent: telemetry\ndata: {\"offset\":2,\"partition\":3,"
+                               "\"sequenceNumber\":1,\"deviceId\":\"d1\","
                                "\"enqueuedTimeUtc\":\"2030-03-17T17:46:40.0000000Z\","
                                "\"systemProperties\":{\"message-id\":\"m\"},"
                                "\"applicationProperties\":{\"k\":\"v\"},"
@@ -119,7 +127,7 @@ static void test_events_arrive_as_they_come(void **state)
     wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS - 1);
     assert_null(take_chunk());
     wire_pass_ms(&w, 1);
-    assert_string_equal(take_chunk(), ":\n\n");
+    assert_string_equal(take_chunk(), "id: 4\n:\n\n"); /* the other hub's is behind us */
     wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS);
     assert_string_equal(take_chunk(), ":\n\n");
     /* A reader that takes nothing holds up nobody, and is asked no page. */
@@ -151,7 +159,7 @@ static void test_a_stream_ends_with_its_token(void **state)
     while (!w.is_closed && w.now_ms < begun_ms + 2 * 3600 * 1000) {
         wire_pass_ms(&w, LIMIT_STREAM_HEARTBEAT_MS);
         if (!w.is_closed) {
-            assert_string_equal(take_chunk(), ":\n\n");
+            assert_non_null(strstr(take_chunk(), ":\n\n"));
         }
     }
     assert_int_equal(w.now_ms - begun_ms, 3600 * 1000);
@@ -174,6 +182,19 @@ static void test_where_a_stream_begins(void **state)
         { "/messages/events?from=99", "", NULL },
         { "/messages/events?from=start&device=d2", "", "\"2\"" },
         { "/messages/events?from=start&device=d3", "", NULL },
+        { "/messages/events?from=start&partition=3", "", "\"1\"" },
+        { "/messages/events?from=start&partition=1", "", NULL },
+        { "/messages/events?from=2030-03-17T17:46:40Z", "", "\"1\"" },
+        { "/messages/events?from=2030-03-17T17:46:41Z", "", NULL },
+        { "/messages/events?from=start&source=twinChangeEvents", "", "\"t\"" },
+        { "/messages/events?from=1&source=deviceLifecycleEvents,Telemetry", "", "\"2\"" },
+        { "/messages/events?from=3&source=all", "", "\"t\"" },
+        { "/messages/events?from=3", "", NULL },
+    };
+    static const char *const bad[] = {
+        "/messages/events?from=yesterday",      "/messages/events?source=weather",
+        "/messages/events?source=telemetry,,x", "/messages/events?partition=4",
+        "/messages/events?partition=-1",
     };
     struct wire_reply r;
 
@@ -181,6 +202,7 @@ static void test_where_a_stream_begins(void **state)
     append(WIRE_HUB_HOST, "d1", SPAN("1"));
     append(WIRE_HUB_HOST, "d2", SPAN("2"));
     append(WIRE_HUB_HOST, "d1", SPAN("3"));
+    append_as(SINK_TWIN_CHANGE, WIRE_HUB_HOST, "d1", SPAN("t"));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char *chunk, *body;
 
@@ -196,8 +218,35 @@ static void test_where_a_stream_begins(void **state)
     }
     wire_disconnect(&w);
     wire_connect(&w);
-    r = ask("GET", "/messages/events?from=yesterday", "", "");
-    assert_int_equal(r.status, 400);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        r = ask("GET", bad[i], "", "");
+        assert_int_equal(r.status, 400);
+    }
+}
+
+/* Retention does not wait for readers; they are told. */
+static void test_a_gap_is_told(void **state)
+{
+    static const char told[] =
+        "id: 3\nevent: gap\ndata: {\"after\":2,\"droppedTo\":3}\n\nid: 4\nevent: telemetry";
+    const struct sink_config config = { .retention_ms = 1000 };
+
+    (void)state;
+    sink_close(w.service.sink);
+    assert_true(err_is_ok(sink_mem_open_with(&config, &w.service.sink)));
+    append(WIRE_HUB_HOST, "d1", SPAN("1"));
+    append(WIRE_HUB_HOST, "d1", SPAN("2"));
+    append(WIRE_HUB_HOST, "d1", SPAN("3"));
+    wire_pass_ms(&w, 2000);
+    for (int i = 0; i < 4; i++) {
+        append(WIRE_HUB_HOST, "d1", SPAN("new"));
+    }
+    open_stream("/messages/events", "Last-Event-ID: 2\r\n");
+    assert_int_equal(strncmp(take_chunk(), told, sizeof(told) - 1), 0);
+    open_stream("/messages/events", "Last-Event-ID: 3\r\n");
+    assert_null(strstr(take_chunk(), "event: gap"));
+    open_stream("/messages/events?from=start", ""); /* asks for what there is */
+    assert_null(strstr(take_chunk(), "event: gap"));
 }
 
 static void test_a_long_log_comes_in_pages(void **state)
@@ -241,11 +290,9 @@ static void test_no_room_for_a_page_is_tried_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_events_arrive_as_they_come),
-        TEST(test_a_stream_ends_with_its_token),
-        TEST(test_where_a_stream_begins),
-        TEST(test_a_long_log_comes_in_pages),
-        TEST(test_no_room_for_a_page_is_tried_again),
+        TEST(test_events_arrive_as_they_come), TEST(test_a_stream_ends_with_its_token),
+        TEST(test_where_a_stream_begins),      TEST(test_a_gap_is_told),
+        TEST(test_a_long_log_comes_in_pages),  TEST(test_no_room_for_a_page_is_tried_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

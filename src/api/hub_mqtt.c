@@ -8,6 +8,8 @@
  */
 #include "api/hub_mqtt_job.h"
 
+#include "hub/presence.h"
+
 #include <assert.h>
 
 #include "hub/bus_call.h"
@@ -103,12 +105,24 @@ void hub_mqtt_deliver(struct hub_mqtt *h, struct surface_io *io)
 
 bool hub_mqtt_is_full(const struct hub_mqtt *h)
 {
-    return h->appends_in_flight >= LIMIT_APPENDS_IN_FLIGHT;
+    const struct sink *sink = h->surface->service->sink;
+
+    return h->appends_in_flight >= (sink != NULL ? sink_share(sink) : LIMIT_APPENDS_IN_FLIGHT);
+}
+
+static void note_activity(struct hub_mqtt *h, int64_t now_ms)
+{
+    if (now_ms - h->active_ms >= LIMIT_ACTIVITY_MS) {
+        h->active_ms = now_ms;
+        hub_presence_active(h->surface->service->presence, hub_mqtt_hub(h), hub_mqtt_client_id(h),
+                            span_of(h->generation, h->generation_len), now_ms);
+    }
 }
 
 enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
                                    struct surface_io *io)
 {
+    note_activity(h, io->now_ms);
     if (p->qos > 1) {
         return hub_mqtt_close(h, REASON_PROTOCOL_VIOLATION, "PUBLISH with QoS 2", io);
     }
@@ -178,6 +192,7 @@ enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struc
 enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)
 {
     h->state = HUB_MQTT_OVER;
+    h->member.now_ms = io->now_ms;
     bus_leave(h->surface->service->bus, &h->member);
     return h->had_session && h->will.is_set ? hub_mqtt_telemetry_will(h, io) : SURFACE_IDLE;
 }

@@ -43,7 +43,8 @@ struct hub_mqtt {
     uint16_t last_packet_id; /* of what was sent with QoS 1 */
     unsigned appends_in_flight;
     enum hub_credential credential;
-    int64_t until_ms; /* the token's expiry: the session ends; INT64_MAX: it has none */
+    int64_t active_ms; /* when it was noted last that it was heard of */
+    int64_t until_ms;  /* the token's expiry: the session ends; INT64_MAX: it has none */
     size_t hub_len, client_len, generation_len, model_len;
     uint8_t hub[LIMIT_HOST_NAME];    /* folded */
     uint8_t client[LIMIT_CLIENT_ID]; /* its ID: "{device}" or "{device}/{module}" */

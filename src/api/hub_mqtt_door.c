@@ -216,6 +216,8 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
     h->c2d.may_have = true;
     memcpy(h->session_id, t->env.tracking_id, sizeof(h->session_id));
     h->member.session_id = span_str(h->session_id);
+    h->member.generation_id = span_of(h->generation, h->generation_len);
+    h->member.now_ms = h->active_ms = io->now_ms;
     bus_claim(h->surface->service->bus, &h->member);
     return SURFACE_AGAIN;
 }

@@ -75,11 +75,12 @@ static struct wire_reply ask(const char *resource, struct span key, const char *
 static size_t kept(struct sink_event **ret_events)
 {
     struct sink_query q = { .hub = SPAN(WIRE_HUB_HOST), .max_events = 4096, .max_bytes = 1 << 30 };
-    size_t n;
+    struct sink_reading r;
 
     arena_reset(&w.arena);
-    assert_true(err_is_ok(sink_read(w.service.sink, &q, &w.arena, ret_events, &n)));
-    return n;
+    assert_true(err_is_ok(sink_read(w.service.sink, &q, &w.arena, &r)));
+    *ret_events = r.events;
+    return r.n;
 }
 
 static err count_decisions(struct store_tx *tx, void *arg)

@@ -115,10 +115,27 @@ static void print_connections(struct metrics *m, struct buf *out)
                 get(&m->throttled));
 }
 
+static void print_telemetry(const struct service *service, struct buf *out)
+{
+    struct sink_stats stats;
+
+    sink_stats(service->sink, &stats);
+    print_value(out, "berth_telemetry_last_offset", "gauge",
+                "Highest durable offset of the telemetry log.", (uint64_t)stats.last_offset);
+    print_value(out, "berth_telemetry_log_bytes", "gauge", "What the telemetry log takes on disk.",
+                (uint64_t)stats.bytes);
+    if (stats.bytes_max > 0) {
+        print_value(out, "berth_telemetry_log_bytes_max", "gauge",
+                    "telemetry-size: above it the oldest events are dropped.",
+                    (uint64_t)stats.bytes_max);
+    }
+    print_value(out, "berth_telemetry_dropped_total", "counter",
+                "Events dropped for their age or for want of room.", (uint64_t)stats.dropped);
+}
+
 static void print_storage(const struct service *service, struct buf *out)
 {
     struct store_stats stats;
-    int64_t offset = 0;
 
     store_stats(service->store, &stats);
     print_value(out, "berth_store_writes_total", "counter", "Write transactions.", stats.writes);
@@ -127,10 +144,7 @@ static void print_storage(const struct service *service, struct buf *out)
                 stats.batches);
     print_value(out, "berth_store_write_backlog", "gauge", "Writes waiting for the writer.",
                 store_write_backlog(service->store));
-    if (err_is_ok(sink_last_offset(service->sink, &offset))) {
-        print_value(out, "berth_telemetry_last_offset", "gauge",
-                    "Highest durable offset of the telemetry log.", (uint64_t)offset);
-    }
+    print_telemetry(service, out);
     print_value(out, "berth_hub_sessions", "gauge", "Devices connected to hubs of this process.",
                 bus_sessions(service->bus));
     print_value(out, "berth_method_calls", "gauge", "Direct methods under way.",

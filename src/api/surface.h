@@ -21,6 +21,7 @@
 #include "util/buf.h"
 
 struct hub_limits;
+struct hub_presence;
 struct metrics;
 
 /* What every surface may use; one for the process, read-only once serving. */
@@ -28,7 +29,8 @@ struct service {
     struct store *store;
     struct sink *sink;
     struct bus *bus;
-    struct hub_limits *limits; /* NULL: nothing is limited */
+    struct hub_presence *presence; /* NULL: nobody wants to know */
+    struct hub_limits *limits;     /* NULL: nothing is limited */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/metrics.h"
@@ -23,6 +24,7 @@
 #include "front/listen.h"
 #include "hub/bus.h"
 #include "hub/limits.h"
+#include "hub/presence.h"
 
 enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, HTTPS_OPEN = 8443 };
 
@@ -32,6 +34,7 @@ struct process {
     struct seal *seal;
     struct sink *sink;
     struct bus *bus;
+    struct hub_presence *presence;
     struct hub_limits *limits;
     struct front *front;
     struct hub_keeper *keeper;
@@ -124,6 +127,34 @@ static void on_durable(void *arg)
     bus_events(arg);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static err open_sink(struct process *p)
+{
+    const struct config *c = p->config;
+    const struct sink_config config = { .partitions = (int)c->telemetry_partitions,
+                                        .retention_ms = c->telemetry_retention_s * 1000,
+                                        .size = c->telemetry_size };
+    char text[160];
+
+    TRY(sink_sqlite_open(c->telemetry, &config, &p->sink));
+    sink_want(p->sink, c->sources);
+    if (sink_partitions(p->sink) != config.partitions) {
+        (void)snprintf(text, sizeof(text),
+                       "telemetry-partitions is %d, but the telemetry file was made with %d, which "
+                       "it keeps.",
+                       config.partitions, sink_partitions(p->sink));
+        log_event(CONFIG_LOG_WARNING, "partitions-kept", text);
+    }
+    return OK;
+}
+
 static err open_stores(struct process *p)
 {
     const struct config *c = p->config;
@@ -132,9 +163,9 @@ static err open_stores(struct process *p)
     TRY(file_make_dir(c->data));
     TRY(store_sqlite_open(c->store, readers, &p->store));
     TRY(seal_open(c, p->store, log_event, &p->seal));
-    TRY(sink_sqlite_open(c->telemetry, c->telemetry_retention_s * 1000, &p->sink));
-    sink_want(p->sink, 1U << SINK_TELEMETRY); /* readers cannot tell the others apart yet */
+    TRY(open_sink(p));
     TRY(bus_new(&p->bus));
+    TRY(hub_presence_new(p->bus, p->sink, now_ms(), &p->presence));
     TRY(hub_limits_new(&p->limits));
     sink_listen(p->sink, on_durable, p->bus);
     return OK;
@@ -197,6 +228,7 @@ static err open_front(struct process *p)
     p->service = (struct service){ .store = p->store,
                                    .sink = p->sink,
                                    .bus = p->bus,
+                                   .presence = p->presence,
                                    .limits = p->limits,
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
@@ -238,6 +270,7 @@ static void close_all(struct process *p)
     store_close(p->store);
     seal_free(p->seal);
     front_free(p->front);
+    hub_presence_free(p->presence);
     bus_free(p->bus);
     hub_limits_free(p->limits);
     dev_done(&p->dev);

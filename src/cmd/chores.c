@@ -8,6 +8,7 @@
 #include "hub/c2d.h"
 #include "hub/hub.h"
 #include "hub/limits.h"
+#include "hub/presence.h"
 #include "hub/tags.h"
 #include "model/limits.h"
 
@@ -32,11 +33,10 @@ static err resume_removals(const struct env *env, struct bus *bus, void *arg, bo
     return OK;
 }
 
-static const struct hub_chore chores[] = {
-    { "resume-removals", resume_removals, NULL },
-    { "enter-old-tags", hub_tags_enter_old, NULL },
-    { "write-quotas", hub_limits_flush, NULL },
-    { "expire-messages", hub_c2d_expire, NULL },
+static struct hub_chore chores[] = {
+    { "presence", hub_presence_flush, NULL }, /* first: its arg is set below */
+    { "resume-removals", resume_removals, NULL }, { "enter-old-tags", hub_tags_enter_old, NULL },
+    { "write-quotas", hub_limits_flush, NULL },   { "expire-messages", hub_c2d_expire, NULL },
 };
 
 static void on_fault(void *arg, const char *chore, err fault)
@@ -59,5 +59,6 @@ err chores_start(const struct service *service, struct hub_keeper **ret_keeper)
                                               .n_chores = sizeof(chores) / sizeof(chores[0]),
                                               .on_fault = on_fault };
 
+    chores[0].arg = service->presence;
     return hub_keeper_start(&config, ret_keeper);
 }

@@ -5,7 +5,8 @@
 #include "api/surface.h"
 #include "hub/keeper.h"
 
-/* Starts the keeper; faults of chores go to the log. *service must outlive it. */
+/* Starts the keeper (the presence it flushes is the service's); faults of chores go to the log.
+ * *service must outlive it. */
 err chores_start(const struct service *service, struct hub_keeper **ret_keeper);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "cmd/config_table.h"
 #include "model/records.h"
+#include "store/sink.h"
 #include "util/span.h"
 
 enum { LINE_MAX_BYTES = 4096, DAY_S = 86400 };
@@ -30,20 +31,33 @@ static bool parse_bool(const char *text, bool *ret)
     return is_yes || is_no;
 }
 
-/* "90", "90s", "15m", "12h", "7d" in seconds. */
-static bool parse_duration(const char *text, int64_t *ret_s)
+/* A number, with one of the units or without. */
+static bool parse_with_unit(const char *text, const char *units, const int64_t *factors,
+                            int64_t *ret_value)
 {
-    static const char units[] = "smhd";
-    static const int64_t seconds[] = { 1, 60, 3600, DAY_S };
     struct span number = span_str(text);
     int64_t factor = 1;
     const char *unit = number.len > 0 ? strchr(units, text[number.len - 1]) : NULL;
 
     if (unit != NULL) {
-        factor = seconds[unit - units];
+        factor = factors[unit - units];
         number.len--;
     }
-    return span_parse_int(number, ret_s) && !__builtin_mul_overflow(*ret_s, factor, ret_s);
+    return span_parse_int(number, ret_value) &&
+           !__builtin_mul_overflow(*ret_value, factor, ret_value);
+}
+
+/* "90", "90s", "15m", "12h", "7d" in seconds. */
+static bool parse_duration(const char *text, int64_t *ret_s)
+{
+    return parse_with_unit(text, "smhd", (const int64_t[]){ 1, 60, 3600, DAY_S }, ret_s);
+}
+
+/* "1048576", "1024K", "1M" in bytes. */
+static bool parse_size(const char *text, int64_t *ret_bytes)
+{
+    return parse_with_unit(
+        text, "KMGT", (const int64_t[]){ 1LL << 10, 1LL << 20, 1LL << 30, 1LL << 40 }, ret_bytes);
 }
 
 /* `whence`: "berthd.conf:3" or "the command line". */
@@ -58,14 +72,17 @@ static err set_number(struct config *c, const struct config_setting *s, const ch
 {
     int64_t value = 0;
     char wanted[96];
-    bool is_read = s->type == SETTING_INT ? span_parse_int(span_str(text), &value)
-                                          : parse_duration(text, &value);
+    bool is_read = s->type == SETTING_INT    ? span_parse_int(span_str(text), &value)
+                   : s->type == SETTING_SIZE ? parse_size(text, &value)
+                                             : parse_duration(text, &value);
 
     if (!is_read || value < s->min || value > s->max) {
         (void)snprintf(wanted, sizeof(wanted),
-                       s->type == SETTING_INT ? "a number from %lld to %lld"
-                                              : "a time such as 30s, 15m, 12h or 7d, from %lld to "
-                                                "%lld seconds",
+                       s->type == SETTING_INT    ? "a number from %lld to %lld"
+                       : s->type == SETTING_SIZE ? "a size such as 512M or 20G, from %lld to %lld "
+                                                   "bytes"
+                                                 : "a time such as 30s, 15m, 12h or 7d, from %lld "
+                                                   "to %lld seconds",
                        (long long)s->min, (long long)s->max);
         return bad_value(s, whence, text, wanted);
     }
@@ -114,6 +131,7 @@ static err set_value(struct config *c, const struct config_setting *s, const cha
         return set_text(c, s, text);
     case SETTING_INT:
     case SETTING_DURATION:
+    case SETTING_SIZE:
         return set_number(c, s, text, whence);
     case SETTING_CHOICE:
         return set_choice(c, s, text, whence);
@@ -376,6 +394,35 @@ static err split_addresses(struct config *c)
     return OK;
 }
 
+static err split_events(struct config *c)
+{
+    static const struct {
+        const char *word;
+        unsigned sources;
+    } kinds[] = { { "connection", 1U << SINK_CONNECTION_STATE },
+                  { "lifecycle", 1U << SINK_DEVICE_LIFECYCLE },
+                  { "twin", 1U << SINK_TWIN_CHANGE },
+                  { "none", 0 } };
+    struct span rest = span_str(c->events);
+
+    c->sources = 1U << SINK_TELEMETRY;
+    while (!span_is_absent(rest)) {
+        struct span word = span_trim(span_cut(&rest, ','));
+        size_t i = 0;
+
+        while (i < sizeof(kinds) / sizeof(kinds[0]) && !span_eq(word, span_str(kinds[i].word))) {
+            i++;
+        }
+        if (i == sizeof(kinds) / sizeof(kinds[0])) {
+            return err_set(ERR_MALFORMED,
+                           "events: \"%.*s\" is none of connection, lifecycle, twin and none",
+                           SPAN_FMT(word));
+        }
+        c->sources |= kinds[i].sources;
+    }
+    return OK;
+}
+
 static err set_data_of_dev(struct config *c)
 {
     const struct config_setting *s = find_setting("data");
@@ -457,6 +504,7 @@ static err finish(struct config *c)
     TRY(set_path_in_data(c, "store", "berth.db"));
     TRY(set_path_in_data(c, "telemetry", "telemetry.db"));
     TRY(split_addresses(c));
+    TRY(split_events(c));
     if (c->mqtt_port == c->https_port || c->amqp_port == c->https_port ||
         c->mqtt_port == c->amqp_port) {
         return err_set(ERR_MALFORMED, "mqtt-port, https-port and amqp-port must differ");

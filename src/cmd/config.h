@@ -40,7 +40,9 @@ struct config {
     bool pin_loops;
     int64_t log_format, log_level; /* the enums above */
     bool metrics_public;
-    int64_t telemetry_retention_s, drain_timeout_s;
+    int64_t telemetry_retention_s, telemetry_size, telemetry_partitions;
+    char *events;
+    int64_t drain_timeout_s;
     bool core_dumps;
 
     /* Options of `init`, as the texts above. */
@@ -49,6 +51,8 @@ struct config {
     /* `bind`, split. */
     char *addresses[CONFIG_ADDRESSES_MAX];
     size_t n_addresses;
+    /* `events`, as bits of enum sink_source; telemetry is always among them. */
+    unsigned sources;
 
     const char *source[CONFIG_SETTINGS_MAX]; /* where each setting's value is from */
 };

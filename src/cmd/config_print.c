@@ -223,6 +223,7 @@ static void print_value(const struct config *c, const struct config_setting *s, 
         return;
     case SETTING_INT:
     case SETTING_DURATION:
+    case SETTING_SIZE:
     case SETTING_CHOICE:
         break;
     }

@@ -1,6 +1,8 @@
 /* cmd/config_table.c: every setting once: its name, type, default, range and help. */
 #include "cmd/config_table.h"
 
+#include "store/sink.h"
+
 enum { DAY_S = 86400, PORT_MAX = 65535 };
 
 #define AT(member) offsetof(struct config, member)
@@ -74,6 +76,31 @@ const struct config_setting CONFIG_TABLE[] = {
       .max = 3650LL * DAY_S,
       .what = "TIME",
       .help = "How long telemetry is kept: a number with s, m, h or d; 0 for ever." },
+    { .name = "telemetry-size",
+      .type = SETTING_SIZE,
+      .offset = AT(telemetry_size),
+      .value = "0",
+      .max = 1LL << 50,
+      .what = "SIZE",
+      .help =
+          "How much of the disk telemetry may take: bytes, or a number with K, M, G or T. Above "
+          "it the oldest goes, however young. 0: as much as there is. What is not folded in yet "
+          "comes on top, up to 128M." },
+    { .name = "telemetry-partitions",
+      .type = SETTING_INT,
+      .offset = AT(telemetry_partitions),
+      .value = "4",
+      .min = 1,
+      .max = SINK_PARTITIONS_MAX,
+      .what = "N",
+      .help = "Partitions of each hub's telemetry, for a telemetry file that is made now: it never "
+              "changes them." },
+    { .name = "events",
+      .offset = AT(events),
+      .value = "connection, lifecycle, twin",
+      .what = "KIND[,KIND]",
+      .help = "What is told of devices beside their telemetry: connection (connected, "
+              "disconnected), lifecycle (created, deleted), twin (changed); or none." },
     { .name = "server-cert",
       .offset = AT(server_cert),
       .value = "",

@@ -11,6 +11,7 @@ enum config_setting_type {
     SETTING_INT,
     SETTING_BOOL,
     SETTING_DURATION, /* kept in seconds */
+    SETTING_SIZE,     /* kept in bytes */
     SETTING_CHOICE,   /* kept as the index in choices */
 };
 

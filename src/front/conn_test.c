@@ -565,12 +565,11 @@ static void test_deadline(void **state)
 static void test_peer_gone_while_working(void **state)
 {
     struct kit *k = *state;
-    struct sink_event *events = NULL;
+    struct sink_reading r;
     const struct sink_query all = { .hub = SPAN("hub"), .max_events = 10, .max_bytes = 1000 };
     static uint8_t block[65536];
     struct kit_client c;
     struct arena arena;
-    size_t n = 0;
 
     kit_open(k);
     kit_client_open(&c, k);
@@ -580,9 +579,9 @@ static void test_peer_gone_while_working(void **state)
     KIT_WAIT_FOR(n_closed == 1);
     KIT_WAIT_FOR(k->metrics.tasks_in_flight == 0);
     arena_init(&arena, block, sizeof(block));
-    assert_true(err_is_ok(sink_read(k->service.sink, &all, &arena, &events, &n)));
-    assert_int_equal(n, 2);
-    assert_true(span_eq(events[1].body, SPAN("bequest")));
+    assert_true(err_is_ok(sink_read(k->service.sink, &all, &arena, &r)));
+    assert_int_equal(r.n, 2);
+    assert_true(span_eq(r.events[1].body, SPAN("bequest")));
 }
 
 static void *tell_often(void *arg)

@@ -147,6 +147,21 @@ void bus_join(struct bus *b, struct bus_member *m)
     bus_inside_unlock(b);
 }
 
+void bus_watch(struct bus *b, bus_saw_fn saw, void *arg)
+{
+    bus_inside_lock(b);
+    b->saw = saw;
+    b->saw_arg = arg;
+    bus_inside_unlock(b);
+}
+
+static void show(struct bus *b, const struct bus_member *m, bool is_connected, int64_t now_ms)
+{
+    if (b->saw != NULL) {
+        b->saw(b->saw_arg, m, is_connected, ++b->n_seen, now_ms);
+    }
+}
+
 void bus_claim(struct bus *b, struct bus_member *m)
 {
     struct bus_member *head;
@@ -158,6 +173,7 @@ void bus_claim(struct bus *b, struct bus_member *m)
         if (x != m && x->is_session_ && is_of(x, m->hub, m->client_id)) {
             x->is_session_ = false;
             b->sessions--;
+            show(b, x, false, m->now_ms);
             bus_call_inside_give_back(b, x);
             x->tell(x, BUS_TAKEN_OVER);
         }
@@ -165,6 +181,7 @@ void bus_claim(struct bus *b, struct bus_member *m)
     if (!m->is_session_) {
         m->is_session_ = true;
         b->sessions++;
+        show(b, m, true, m->now_ms);
     }
     bus_call_inside_post(b, m, true);
     bus_inside_unlock(b);
@@ -207,6 +224,7 @@ void bus_leave(struct bus *b, struct bus_member *m)
 
         if (m->is_session_) {
             b->sessions--;
+            show(b, m, false, m->now_ms);
         }
         if (*head == m) {
             *head = m->next_ == m ? NULL : m->next_;

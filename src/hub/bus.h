@@ -6,6 +6,7 @@
 #define HUB_BUS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/err.h"
 #include "util/span.h"
@@ -44,11 +45,20 @@ struct bus_member {
     size_t n_box_, box_bytes_;
     struct span hub, client_id; /* client_id absent: listens to the hub's events only */
     struct span session_id;     /* by bus_claim: what its session is known by, unlike any other */
+    struct span generation_id;  /* of the identity; set before bus_claim */
+    int64_t now_ms;             /* set before bus_claim and bus_leave, for who watches */
     void (*tell)(struct bus_member *m, unsigned signals);
 };
 
 err bus_new(struct bus **ret_bus);
 void bus_free(struct bus *b);
+
+/* Calls `saw` (quick, with the lock of the bus held) for each session that begins or ends, in that
+ * order: of a client that is taken over first the end of the old one. Numbers rise. One watcher;
+ * NULL: nobody watches. */
+typedef void (*bus_saw_fn)(void *arg, const struct bus_member *m, bool is_connected,
+                           uint64_t number, int64_t now_ms);
+void bus_watch(struct bus *b, bus_saw_fn saw, void *arg);
 
 /* From now on the member is told BUS_CUT_OFF (and BUS_EVENTS without a device ID). Join before the
  * identity is read, so that no change slips between. */

@@ -15,6 +15,9 @@ struct bus {
     pthread_mutex_t orders[BUS_ORDERS]; /* one for the devices of many buckets */
     uint64_t seed; /* strangers choose device IDs, so the table's order is not theirs to know */
     size_t sessions;
+    bus_saw_fn saw;
+    void *saw_arg;
+    uint64_t n_seen;
     uint64_t joined;                          /* ever */
     size_t n_calls, call_bytes, n_queued;     /* calls; of those BUS_CALL_QUEUED */
     struct bus_member *listeners;             /* ring of those without a device */

@@ -89,9 +89,12 @@ static void read_events(void)
 {
     struct sink_query q = { .hub = HUB, .max_events = 100, .max_bytes = 1 << 20 };
 
+    struct sink_reading r;
+
     arena_reset(&arena);
-    events = NULL;
-    assert_ok(sink_read(sink, &q, &arena, &events, &n_events));
+    assert_ok(sink_read(sink, &q, &arena, &r));
+    events = r.events;
+    n_events = r.n;
 }
 
 static void assert_text(const char *expected, struct span s)

@@ -89,7 +89,8 @@ static void *keep(void *arg)
     while (pause_for(k, again ? 0 : LIMIT_KEEPER_PAUSE_MS)) {
         again = do_all(k);
     }
-    (void)do_all(k);
+    for (int i = 0; i < LIMIT_KEEPER_LAST_ROUNDS && do_all(k); i++) {
+    }
     return NULL;
 }
 

@@ -33,7 +33,9 @@ struct hub_keeper_config {
 
 /* ERR_NOMEM, ERR_CRYPTO, ERR_IO (no thread). */
 err hub_keeper_start(const struct hub_keeper_config *config, struct hub_keeper **ret_keeper);
-/* Runs every chore once more, then ends. Before the store and the sink are closed. NULL-safe. */
+/* Runs every chore once more, and on while one has more to do, but no more than
+ * LIMIT_KEEPER_LAST_ROUNDS times; then ends. Before the store and the sink are closed. NULL-safe.
+ */
 void hub_keeper_stop(struct hub_keeper *k);
 
 #endif

@@ -360,8 +360,7 @@ static void lives_are_logged(void **state)
         change_of(REGISTRY_DELETE, "none"),
     };
     AUTO(json) json *tags = NULL;
-    struct sink_event *events = NULL;
-    size_t n = 0;
+    struct sink_reading r;
 
     (void)state;
     assert_ok(json_parse(SPAN("{\"a\":1}"), 4, &tags));
@@ -372,11 +371,11 @@ static void lives_are_logged(void **state)
     assert_ok(hub_registry_run(&env, bus, many, sizeof many / sizeof *many));
     assert_reason(DEVICE_EXISTS, many[1].verdict);
     assert_reason(DEVICE_NOT_FOUND, many[8].verdict);
-    assert_ok(sink_read(sink, &q, &arena, &events, &n));
-    for (size_t i = 0; i < n && i < sizeof expected / sizeof *expected; i++) {
-        assert_event(i, &events[i], expected[i].op, expected[i].client);
+    assert_ok(sink_read(sink, &q, &arena, &r));
+    for (size_t i = 0; i < r.n && i < sizeof expected / sizeof *expected; i++) {
+        assert_event(i, &r.events[i], expected[i].op, expected[i].client);
     }
-    assert_int_equal(n, sizeof expected / sizeof *expected);
+    assert_int_equal(r.n, sizeof expected / sizeof *expected);
 }
 
 /* ---- many at once ---- */

@@ -183,6 +183,7 @@ enum {
     LIMIT_TPM_CHALLENGE_MS = 10 * 60 * 1000, /* a TPM may take its time; after use, for polls */
     LIMIT_TPM_CHALLENGES_PRUNED = 8,         /* old challenges dropped when one is put */
     LIMIT_STREAM_HEARTBEAT_MS = 15 * 1000,   /* a comment on an idle event stream */
+    LIMIT_ACTIVITY_MS = 60 * 1000,           /* between two notes that a session is active */
     LIMIT_KEEPER_PAUSE_MS = 1000,            /* between two rounds of a hub's chores */
     LIMIT_APPEND_WAIT_MS = 2 * 1000,         /* for room in the log's queue */
     LIMIT_C2D_LOCK_MS = 60 * 1000,           /* of a message given out over HTTPS */
@@ -203,6 +204,9 @@ enum {
     LIMIT_WRITE_BATCH = 512, /* transactions committed together */
     LIMIT_APPEND_QUEUE = 16384,
     LIMIT_APPEND_BATCH = 2048,
+    LIMIT_KEEPER_LAST_ROUNDS = 4096, /* of chores with more to do, at the end */
+    LIMIT_PRESENCE_NOTES =
+        400 * 1000, /* clients that came, went or were active, to be written down */
     LIMIT_CONNECTIONS = 200000,
     LIMIT_CALLS = 10000,                 /* direct methods under way in one process … */
     LIMIT_CALL_BYTES = 64 * 1024 * 1024, /* … bytes of their payloads … */

@@ -26,6 +26,7 @@ static void run_batch(void *context, void *first, size_t n)
 
     for (; a != NULL; a = next) {
         next = (struct sink_append *)store_writer_next(a);
+        (void)atomic_fetch_sub_explicit(&s->queued, 1, memory_order_relaxed);
         a->done(a, err_is_ok(e) ? OK : ERR(IO)); /* err_detail is the backend's */
     }
     if (err_is_ok(e)) {
@@ -61,9 +62,26 @@ void sink_close(struct sink *s)
 
 err sink_append(struct sink *s, struct sink_append *a)
 {
+    err e;
+
     assert(a->done != NULL);
     assert(!span_is_absent(a->event.hub) && !span_is_absent(a->event.device_id));
-    return store_writer_push(s->writer, a);
+    (void)atomic_fetch_add_explicit(&s->queued, 1, memory_order_relaxed);
+    e = store_writer_push(s->writer, a);
+    if (!err_is_ok(e)) {
+        (void)atomic_fetch_sub_explicit(&s->queued, 1, memory_order_relaxed);
+    }
+    return e;
+}
+
+unsigned sink_share(const struct sink *s)
+{
+    size_t queued = atomic_load_explicit(&s->queued, memory_order_relaxed);
+
+    if (queued < LIMIT_APPEND_QUEUE / 2) {
+        return LIMIT_APPENDS_IN_FLIGHT;
+    }
+    return queued < LIMIT_APPEND_QUEUE / 4 * 3 ? LIMIT_APPENDS_IN_FLIGHT / 8 : 1;
 }
 
 /* ---- appending for who does not wait ---- */
@@ -130,13 +148,13 @@ void sink_listen(struct sink *s, void (*tell)(void *arg), void *arg)
 }
 
 err sink_read(struct sink *s, const struct sink_query *q, struct arena *arena,
-              struct sink_event **ret_events, size_t *ret_n)
+              struct sink_reading *ret_reading)
 {
     size_t mark = arena->used;
     err e;
 
     assert(!span_is_absent(q->hub) && q->max_events > 0);
-    e = s->backend->read(s, q, arena, ret_events, ret_n);
+    e = s->backend->read(s, q, arena, ret_reading);
     if (!err_is_ok(e)) {
         arena->used = mark;
     }
@@ -145,12 +163,76 @@ err sink_read(struct sink *s, const struct sink_query *q, struct arena *arena,
 
 err sink_last_offset(struct sink *s, int64_t *ret_offset)
 {
-    return s->backend->last_offset(s, ret_offset);
+    *ret_offset = atomic_load(&s->last_offset);
+    return OK;
+}
+
+err sink_find_time(struct sink *s, int64_t time_ms, int64_t *ret_after)
+{
+    return s->backend->find_time(s, time_ms, ret_after);
+}
+
+void sink_stats(struct sink *s, struct sink_stats *ret_stats)
+{
+    *ret_stats = (struct sink_stats){ .last_offset = atomic_load(&s->last_offset),
+                                      .bytes = atomic_load(&s->bytes),
+                                      .bytes_max = s->config.size,
+                                      .dropped = atomic_load(&s->dropped) };
+}
+
+/* ---- partitions ---- */
+
+static uint64_t hash(uint64_t h, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        h = (h ^ text.data[i]) * 0x100000001b3U;
+    }
+    h ^= h >> 32;
+    return h ^ h >> 16;
+}
+
+int sink_hash_partition(struct span device_id, int partitions)
+{
+    return (int)(hash(0xcbf29ce484222325U, device_id) % (uint64_t)partitions);
+}
+
+int64_t sink_hash_device(int64_t hub_no, struct span device_id)
+{
+    return (int64_t)(hash(0x9ae16a3b2f90404fU ^ (uint64_t)hub_no, device_id) & 0x7fffffff);
+}
+
+int sink_partitions(const struct sink *s)
+{
+    return s->config.partitions;
+}
+
+int sink_partition_of(const struct sink *s, struct span device_id)
+{
+    return sink_hash_partition(device_id, s->config.partitions);
+}
+
+/* ---- dropping ---- */
+
+int64_t sink_event_bytes(const struct sink_event *event)
+{
+    return (int64_t)(event->body.len + event->properties.len) + SINK_EVENT_OVERHEAD;
+}
+
+bool sink_drop_takes(struct sink_drop *d, int64_t enqueued_ms, int64_t bytes)
+{
+    bool is_due = enqueued_ms < d->expired_ms || d->bytes < d->excess;
+
+    if (!is_due || (d->n >= 2 * d->n_added && d->bytes >= 2 * d->bytes_added)) {
+        return false;
+    }
+    d->n++;
+    d->bytes += bytes;
+    return true;
 }
 
 /* ---- pages ---- */
 
-bool sink_page_has_room(const struct sink_page *page, const struct sink_event *event)
+static bool has_room(const struct sink_page *page, const struct sink_event *event)
 {
     size_t bytes = event->body.len + event->properties.len;
 
@@ -175,7 +257,7 @@ static err make_room(struct sink_page *page)
     return OK;
 }
 
-err sink_page_add(struct sink_page *page, const struct sink_event *event)
+static err add_to_page(struct sink_page *page, const struct sink_event *event)
 {
     struct sink_event copy = *event;
 
@@ -189,5 +271,18 @@ err sink_page_add(struct sink_page *page, const struct sink_event *event)
     TRY(arena_copy(page->arena, event->body, &copy.body));
     page->events[page->n++] = copy;
     page->bytes += event->body.len + event->properties.len;
+    return OK;
+}
+
+err sink_page_take(struct sink_page *page, const struct sink_event *event)
+{
+    if (event->enqueued_ms >= page->query->from_ms) {
+        page->is_full = !has_room(page, event);
+        if (page->is_full) {
+            return OK;
+        }
+        TRY(add_to_page(page, event));
+    }
+    page->seen = event->offset;
     return OK;
 }

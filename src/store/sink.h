@@ -1,5 +1,9 @@
 /* store/sink.h: where telemetry goes: an append-only log, read back by offset. An event is accepted
- * once it is durable. Appending never blocks, so event loops call it; reading may block. */
+ * once it is durable. Appending never blocks, so event loops call it; reading may block.
+ *
+ * Each hub's events are in partitions, a device's all in one, its modules' too; in a partition they
+ * are numbered without a gap. The oldest go when they are too old or the log is too large: how it
+ * is read by then does not hold them (doc/adr/0020). */
 #ifndef STORE_SINK_H
 #define STORE_SINK_H
 
@@ -20,9 +24,11 @@ enum sink_source {
 enum { SINK_ALL_SOURCES = (1 << SINK_SOURCES) - 1 };
 
 struct sink_event {
-    int64_t offset;  /* given by the sink: rises by at least 1 with each event, over all hubs, never
-                        reused */
-    struct span hub; /* host name, folded */
+    int64_t offset; /* given by the sink: rises by at least 1 with each event, over all hubs, never
+                       reused */
+    int partition;  /* given by the sink */
+    int64_t sequence; /* given by the sink: 0, 1, 2, … of the hub's partition */
+    struct span hub;  /* host name, folded */
     struct span device_id;
     struct span module_id; /* absent: of the device itself */
     enum sink_source source;
@@ -40,10 +46,17 @@ struct sink_append {
     void (*done)(struct sink_append *a, err result);
 };
 
-/* Opens, creating and migrating. Events older than retention_ms are dropped now and then; 0: kept
- * for ever. Errors as store_sqlite_open. */
-err sink_sqlite_open(const char *path, int64_t retention_ms, struct sink **ret_sink);
+struct sink_config {
+    int partitions;       /* of a log that is made now; 0: SINK_PARTITIONS_DEFAULT */
+    int64_t retention_ms; /* older events are dropped as others come; 0: kept for ever */
+    int64_t size; /* bytes on disk; above them the oldest are dropped likewise; 0: no bound */
+};
+enum { SINK_PARTITIONS_DEFAULT = 4, SINK_PARTITIONS_MAX = 32 };
+
+/* Opens, creating and migrating. Errors as store_sqlite_open. */
+err sink_sqlite_open(const char *path, const struct sink_config *config, struct sink **ret_sink);
 err sink_mem_open(struct sink **ret_sink);
+err sink_mem_open_with(const struct sink_config *config, struct sink **ret_sink);
 /* Finishes what is queued (each `done` is called), then closes. NULL-safe. */
 void sink_close(struct sink *s);
 
@@ -66,17 +79,47 @@ bool sink_wants(const struct sink *s, enum sink_source source);
  * listener. */
 void sink_listen(struct sink *s, void (*tell)(void *arg), void *arg);
 
+/* How many appends one connection may have under way: LIMIT_APPENDS_IN_FLIGHT, fewer as the queue
+ * fills, so that others find room in it; at least 1. Any thread. */
+unsigned sink_share(const struct sink *s);
+
+/* The partitions of this log, and the one that a device's events are in. */
+int sink_partitions(const struct sink *s);
+int sink_partition_of(const struct sink *s, struct span device_id);
+
 struct sink_query {
     struct span hub;       /* folded */
-    struct span device_id; /* absent: all */
-    int64_t after;         /* offset; events behind it */
+    struct span device_id; /* with its modules; absent: all */
+    bool has_partition;    /* of this one alone: */
+    int partition;
+    unsigned sources; /* as bits; 0: all */
+    int64_t from_ms;  /* those enqueued before are passed over */
+    int64_t after;    /* offset; events behind it */
     size_t max_events;
     size_t max_bytes; /* of bodies and properties; at least one event is given */
 };
-/* In offset order, into the arena. *ret_events NULL when there are none. */
+struct sink_reading {
+    struct sink_event *events; /* in offset order, in the arena; NULL when there are none */
+    size_t n;
+    int64_t next;    /* all that was asked for up to this offset was given: go on behind it */
+    bool has_more;   /* not yet at the end of the log: read on at once */
+    int64_t dropped; /* the highest offset, of the hub or the partition in question, that was
+                        dropped; above `after`: there is a gap */
+};
+/* Does a bounded piece of work: may give nothing though there is more. */
 err sink_read(struct sink *s, const struct sink_query *q, struct arena *arena,
-              struct sink_event **ret_events, size_t *ret_n);
+              struct sink_reading *ret_reading);
 /* The highest offset that is durable; 0 when empty. */
 err sink_last_offset(struct sink *s, int64_t *ret_offset);
+/* Where to read on behind for the events enqueued at `time_ms` and later. Those of some minutes
+ * before may come, too (sink_query.from_ms). */
+err sink_find_time(struct sink *s, int64_t time_ms, int64_t *ret_after);
+
+struct sink_stats {
+    int64_t last_offset;
+    int64_t bytes, bytes_max; /* as of config.size; 0: no bound */
+    int64_t dropped;          /* events, since it was opened */
+};
+void sink_stats(struct sink *s, struct sink_stats *ret_stats);
 
 #endif

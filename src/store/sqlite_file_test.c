@@ -120,7 +120,7 @@ static void test_foreign_files_are_refused(void **state)
     assert_refused(f, ERR_CORRUPT, "another program's");
     assert_int_equal(unlink(f->files.path), 0);
 
-    assert_true(err_is_ok(sink_sqlite_open(f->files.path, 0, &sink)));
+    assert_true(err_is_ok(sink_sqlite_open(f->files.path, &(struct sink_config){ 0 }, &sink)));
     sink_close(sink);
     assert_refused(f, ERR_CORRUPT, "not a store of berthd");
 }

@@ -104,8 +104,9 @@ export class Berthd {
       await until('berthd is ready', async () => {
         if (gone) throw new Error(`berthd ended (${this.exitCode})\n${this.stdout}${this.stderr}`);
         if (this.conf) this.ca = this.conf.ca;
-        else if (!fs.existsSync(path.join(this.dir, 'dev.json'))) return false;
-        else this.readDev();
+        else {
+          try { this.readDev(); } catch (e) { if (e.code === 'ENOENT') return false; throw e; } // or it was the last one's, taken away
+        }
         return this.request('GET', '/healthz').then((r) => r.status === 200, () => false);
       }, readyWithin);
     } catch (e) {

@@ -21,12 +21,21 @@ static const struct option HUB_DELETE[] = {
 };
 
 static const struct option MONITOR[] = {
-    TEXT("device-id", "d", "ID", "of this device alone"),
+    TEXT("device-id", "d", "ID", "of this device and its modules alone"),
+    INT("partition", 0, 31, NULL, "of this partition alone"),
+    { .name = "source",
+      .kind = OPTION_TEXT,
+      .value = "SOURCE[,SOURCE]",
+      .default_value = "telemetry",
+      .help = "telemetry, twinChangeEvents, deviceLifecycleEvents, deviceConnectionStateEvents, or "
+              "all" },
     { .name = "from",
       .kind = OPTION_TEXT,
-      .value = "start|now|OFFSET",
+      .value = "start|now|OFFSET|TIME",
       .default_value = "now",
-      .help = "which events: all that are kept, new ones, those behind an offset" },
+      .help = "which events: all that are kept, new ones, those behind an offset, those since a "
+              "time such as 2026-01-31T12:00:00Z" },
+    CHOICE("properties", "app|sys|all|none", "app", "which properties a line shows"),
     INT("count", 1, 1000000000, NULL, "end after N events"),
     INT("timeout", 1, 1000000000, NULL, "end after N seconds; with --count that is a failure"),
     OPTIONS_END,
@@ -90,7 +99,9 @@ const struct command BERTH_COMMANDS_HUB[] = {
     { "hub delete", "Delete a hub that you made",
       "Refused while it has devices or another is linked to it, unless --force is given.",
       HUB_DELETE, berth_hub_delete },
-    { "hub monitor-events", "Show telemetry as it arrives", NULL, MONITOR, berth_events_monitor },
+    { "hub monitor-events", "Show telemetry, and other events of devices, as they arrive",
+      "A connection that is cut is taken up again behind the last event shown.", MONITOR,
+      berth_events_monitor },
     { "hub monitor-feedback", "Show what became of messages to devices",
       "Of messages that were sent with --ack. A record that was shown is taken from the hub; with "
       "--device-id one that shares a batch with another device's stays, and comes again.",

@@ -1,6 +1,6 @@
-/* cmd/berth/events.c: `berth hub monitor-events`: telemetry as it arrives (doc/wire/manage.md,
- * "Events"). A stream that the server or the network cuts is taken up again behind the last event
- * shown. */
+/* cmd/berth/events.c: `berth hub monitor-events`: a hub's events as they arrive
+ * (doc/wire/hub-events.md). A stream that the server or the network cuts is taken up again behind
+ * the last event shown. */
 #include "cmd/berth/commands.h"
 
 #include <signal.h>
@@ -20,7 +20,7 @@ struct monitor {
     struct sse sse;
     int64_t left; /* INT64_MAX: no end */
     int64_t deadline_ms;
-    char last_id[64];
+    bool shows_system, shows_application;
     bool is_broken;
 };
 
@@ -30,16 +30,47 @@ static void on_signal(int signal_number)
     interrupted = 1;
 }
 
-static void print_event(struct cli *cli, const json *event)
+static void print_properties(struct cli *cli, const json *event, const char *member)
 {
+    struct span properties = berth_view_text(cli, event, member);
+
+    if (properties.len > 2) { /* more than {} */
+        (void)printf("  %.*s", SPAN_FMT(properties));
+    }
+}
+
+/* Telemetry is what is meant unless another source is named. */
+static void print_event(struct monitor *m, struct span name, const json *event)
+{
+    struct cli *cli = m->cli;
     struct span time = berth_view_text(cli, event, "enqueuedTimeUtc");
     struct span device = berth_view_text(cli, event, "deviceId");
-    struct span properties = berth_view_text(cli, event, "applicationProperties");
+    struct span module = berth_view_text(cli, event, "moduleId");
     struct span body = berth_view_text(cli, event, "body|bodyBase64");
 
-    (void)printf("%.*s  %.*s  %.*s%s%.*s\n", SPAN_FMT(time), SPAN_FMT(device), SPAN_FMT(body),
-                 properties.len > 2 ? "  " : "",
-                 SPAN_FMT(properties.len > 2 ? properties : SPAN_NONE));
+    (void)printf("%.*s  %.*s%s%.*s  ", SPAN_FMT(time), SPAN_FMT(device), module.len > 0 ? "/" : "",
+                 SPAN_FMT(module));
+    if (!span_eq(name, SPAN("telemetry"))) {
+        (void)printf("%.*s  ", SPAN_FMT(name));
+    }
+    (void)printf("%.*s", SPAN_FMT(body));
+    if (m->shows_application) {
+        print_properties(cli, event, "applicationProperties");
+    }
+    if (m->shows_system) {
+        print_properties(cli, event, "systemProperties");
+    }
+    (void)putchar('\n');
+}
+
+static void print_gap(const json *gap)
+{
+    int64_t to = 0;
+
+    (void)json_get_int(gap, "droppedTo", &to);
+    (void)fprintf(stderr,
+                  "berth: events up to offset %lld are no longer kept: some may be missing\n",
+                  (long long)to);
 }
 
 static void on_event(void *context, const struct sse_event *event)
@@ -50,14 +81,16 @@ static void on_event(void *context, const struct sse_event *event)
     if (m->left <= 0) {
         return;
     }
-    if (event->id.len < sizeof(m->last_id)) {
-        memcpy(m->last_id, event->id.data ? (const char *)event->id.data : "", event->id.len);
-        m->last_id[event->id.len] = '\0';
+    if (span_eq(event->name, SPAN("gap"))) {
+        if (err_is_ok(json_parse(event->data, 32, &document))) {
+            print_gap(document);
+        }
+        return;
     }
     if (m->cli->is_json) {
         (void)printf("%.*s\n", SPAN_FMT(event->data));
     } else if (err_is_ok(json_parse(event->data, 32, &document))) {
-        print_event(m->cli, document);
+        print_event(m, event->name, document);
     }
     arena_reset(&m->cli->arena);
     m->left -= m->left != INT64_MAX;
@@ -79,13 +112,28 @@ static bool is_over(void *context)
     return interrupted || m->left <= 0 || berth_cli_now_ms() >= m->deadline_ms;
 }
 
+static void add_parameter(struct cli *cli, struct buf *path, const char *name, const char *value)
+{
+    if (value != NULL) {
+        buf_printf(path, "&%s=%s", name, berth_http_escape(cli, value));
+    }
+}
+
 static const char *stream_path(struct cli *cli, const struct monitor *m)
 {
-    const char *device = berth_cli_text(cli, "device-id"), *from = berth_cli_text(cli, "from");
+    const char *from = m->sse.last_id[0] ? m->sse.last_id : berth_cli_text(cli, "from");
+    int64_t partition = berth_options_int(&cli->options, "partition");
+    char number[24];
+    char room[1024];
+    struct buf path = buf_over(room, sizeof(room));
 
-    return berth_cli_printf(cli, "/messages/events?from=%s%s%s",
-                            berth_http_escape(cli, m->last_id[0] ? m->last_id : from),
-                            device ? "&device=" : "", device ? berth_http_escape(cli, device) : "");
+    (void)snprintf(number, sizeof(number), "%lld", (long long)partition);
+    buf_printf(&path, "/messages/events?from=%s", berth_http_escape(cli, from));
+    add_parameter(cli, &path, "device", berth_cli_text(cli, "device-id"));
+    add_parameter(cli, &path, "source", berth_cli_text(cli, "source"));
+    add_parameter(cli, &path, "partition",
+                  berth_options_has(&cli->options, "partition") ? number : NULL);
+    return berth_cli_printf(cli, "%s", buf_cstr(&path));
 }
 
 static void sleep_ms(int64_t ms)
@@ -131,6 +179,7 @@ err berth_events_monitor(struct cli *cli)
                          .left = count > 0 ? count : INT64_MAX,
                          .deadline_ms =
                              timeout_s > 0 ? berth_cli_now_ms() + timeout_s * 1000 : INT64_MAX };
+    const char *properties = berth_cli_text(cli, "properties");
     void *memory = arena_alloc(&cli->arena, EVENT_ARENA);
     void *line = arena_alloc(&cli->arena, LINE_MAX_BYTES);
     void *data = arena_alloc(&cli->arena, LINE_MAX_BYTES);
@@ -144,6 +193,8 @@ err berth_events_monitor(struct cli *cli)
     berth_sse_init(&m.sse, line, LINE_MAX_BYTES, data, LINE_MAX_BYTES);
     m.sse.on_event = on_event;
     m.sse.context = &m;
+    m.shows_system = strcmp(properties, "sys") == 0 || strcmp(properties, "all") == 0;
+    m.shows_application = strcmp(properties, "app") == 0 || strcmp(properties, "all") == 0;
     TRY(berth_cli_hub(cli, &hub));
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);

@@ -9,6 +9,7 @@ void berth_sse_init(struct sse *s, void *line, size_t line_size, void *data, siz
     s->id = buf_over(s->id_memory, sizeof(s->id_memory));
     s->name = buf_over(s->name_memory, sizeof(s->name_memory));
     s->has_data = s->after_cr = false;
+    s->last_id[0] = '\0';
 }
 
 static void dispatch(struct sse *s)
@@ -19,6 +20,10 @@ static void dispatch(struct sse *s)
         .data = buf_span(&s->data),
     };
 
+    if (s->id.len > 0 && s->id.len < sizeof(s->last_id)) {
+        memcpy(s->last_id, s->id.data, s->id.len);
+        s->last_id[s->id.len] = '\0';
+    }
     if (s->has_data) {
         s->on_event(s->context, &event);
     }

@@ -12,6 +12,8 @@ struct sse_event {
 struct sse {
     struct buf line, data, id, name;
     bool has_data, after_cr;
+    /* The ID of the last event, also of one without data: where to go on when the stream breaks. */
+    char last_id[64]; /* "": none yet */
     void (*on_event)(void *context, const struct sse_event *event);
     void *context;
     uint8_t id_memory[64], name_memory[64];

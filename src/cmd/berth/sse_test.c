@@ -56,6 +56,28 @@ static void test_cases(void **state)
     }
 }
 
+static void pass_over(void *context, const struct sse_event *event)
+{
+    (void)context;
+    (void)event;
+}
+
+static void test_where_to_go_on(void **state)
+{
+    uint8_t line[64], data[64];
+    struct sse s = { .on_event = pass_over };
+
+    (void)state;
+    berth_sse_init(&s, line, sizeof(line), data, sizeof(data));
+    assert_string_equal(s.last_id, "");
+    assert_true(err_is_ok(berth_sse_input(&s, SPAN("id: 7\ndata: x\n\n:\n\n"))));
+    assert_string_equal(s.last_id, "7");
+    assert_true(err_is_ok(berth_sse_input(&s, SPAN("id: 8\n:\n"))));
+    assert_string_equal(s.last_id, "7"); /* it is not whole */
+    assert_true(err_is_ok(berth_sse_input(&s, SPAN("\n"))));
+    assert_string_equal(s.last_id, "8");
+}
+
 static void test_too_large(void **state)
 {
     uint8_t line[8], data[8];
@@ -72,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_where_to_go_on),
         cmocka_unit_test(test_too_large),
     };
 
