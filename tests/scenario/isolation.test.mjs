@@ -270,6 +270,24 @@ describe('hubs', () => {
     await want(401, b.request('GET', '/messages/events', { host: z.hub.host, headers: { Authorization: sas(a.hub.login, { resource: z.hub.host }) } }));
   });
 
+  test('a query finds the devices of its own hub, by whichever index, and its token is of no other', async () => {
+    const at = (t, method, target, body, headers = {}) => b.request(method, `${target}?api-version=2021-04-12`,
+      { host: t.hub.host, body, headers: { Authorization: sas(t.hub.login, { resource: t.hub.host }), ...headers } });
+    const device = (t, id) => ({ id, importMode: 'create', tags: { both: 1, owner: t.name }, authentication: { type: 'sas' } });
+    for (const t of [a, z]) await want(200, at(t, 'POST', '/devices', ['query-1', 'query-2', `query-${t.name}`].map((id) => device(t, id))));
+    for (const where of ['tags.both = 1', "status = 'enabled' AND tags.owner != 'x'", "deviceId IN ['query-1', 'query-2', 'query-a', 'query-z']", "STARTS_WITH(deviceId, 'query-')"]) {
+      for (const t of [a, z]) {
+        const found = (await want(200, at(t, 'POST', '/devices/query', { query: `SELECT deviceId, tags.owner FROM devices WHERE ${where} AND is_defined(tags.both)` }))).json;
+        assert.deepEqual(found, ['query-1', 'query-2', `query-${t.name}`].map((deviceId) => ({ deviceId, owner: t.name })), where);
+      }
+    }
+    const query = { query: 'SELECT * FROM devices WHERE tags.both = 1' };
+    const token = { 'x-ms-continuation': (await at(a, 'POST', '/devices/query', query, { 'x-ms-max-item-count': '1' })).headers['x-ms-continuation'] };
+    await want(200, at(a, 'POST', '/devices/query', query, token));
+    await want(400, at(z, 'POST', '/devices/query', query, token));
+    for (const t of [a, z]) await want(200, at(t, 'POST', '/devices', ['query-1', 'query-2', `query-${t.name}`].map((id) => ({ id, importMode: 'delete' }))));
+  });
+
   test('an identity of the one is none at the other\'s hub', async () => {
     const at = (t, method, target, options = {}) => b.request(method, `${target}?api-version=2021-04-12`,
       { host: t.hub.host, body: options.body, headers: { Authorization: sas(options.login ?? t.hub.login, { resource: t.hub.host }), ...options.headers } });
