@@ -190,6 +190,8 @@ const char *error_hub_name(enum reason reason)
         return "GatewayTimeout";
     case REASON_DEVICE_ANSWER_INVALID:
         return "BadGateway";
+    case REASON_MESSAGE_QUOTA_EXCEEDED:
+        return "IotHubQuotaExceeded";
     case REASON_QUEUE_FULL:
         return "DeviceMaximumQueueDepthExceeded";
     case REASON_LOCK_LOST:

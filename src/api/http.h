@@ -51,6 +51,7 @@ struct http_call {
     struct span params[HTTP_PATH_PARAMS]; /* percent-decoded {…} parts of the path, in order */
     struct span api_version;              /* absent when not given; well-formed otherwise */
     int64_t token_until_ms;               /* once authorized: when that ends */
+    int retry_after_s;                    /* of a refusal by a limit of the hub's; 0: unknown */
     /* the reply */
     int status; /* 0: handler forgot: 500 */
     struct http1_header headers[HTTP_REPLY_HEADERS];
@@ -58,6 +59,7 @@ struct http_call {
     const struct http1_header *more_headers; /* in the arena: as many as the handler likes */
     size_t n_more_headers;
     struct span body; /* in the arena; absent: none */
+    bool close;       /* the connection, after it */
     bool is_stream;   /* with status 200: the body is what `stream` gives */
     struct http_stream stream;
     struct http_parked parked; /* out, instead of an answer */
@@ -117,7 +119,8 @@ struct core_match http_match_of(struct span text);
 
 /* Checks the Authorization header for a policy of the instance or hub that the Host header names
  * (its port is passed over): finds it, the policy, the key, the expiry, the resource, the right.
- * *ret_verdict says which of these failed. Sets note.scope. */
+ * *ret_verdict says which of these failed. Sets note.scope. On a hub the request then counts
+ * against the hub's limits: HUB_THROTTLED, MESSAGE_QUOTA_EXCEEDED. */
 struct instance;
 struct hub;
 err http_call_authorize_instance(struct http_call *call, int64_t right,
@@ -127,7 +130,7 @@ err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *r
 /* Who calls a device's route: the device or module (module_id absent: the device), by a token of
  * its keys or of a policy with DeviceConnect in the Authorization header, or by the certificate of
  * its TLS connection; the hub is the Host header's. Verdicts are hub_login's, a refusal leaves its
- * decision record. Sets note.scope and note.id. */
+ * decision record; then HUB_THROTTLED, MESSAGE_QUOTA_EXCEEDED. Sets note.scope and note.id. */
 struct hub_session;
 err http_call_authorize_device(struct http_call *call, struct span device_id, struct span module_id,
                                struct hub_session *ret_session, struct verdict *ret_verdict);

@@ -2,11 +2,13 @@
  * by a policy of the instance or hub that the request's host names, or of the server; a device's
  * routes that device, as hub/login.c judges it. */
 #include "api/http.h"
+#include "api/http_limits.h"
 #include "attest/sas.h"
 #include "core/instance.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
 #include "hub/presence.h"
+#include "hub/settings.h"
 #include "util/percent.h"
 
 /* The host that the request is for, folded, without port; empty when it has none. */
@@ -141,6 +143,7 @@ err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *r
                             struct verdict *ret_verdict)
 {
     struct door door = { .owner_type = POLICY_OF_HUB, .right = right };
+    struct hub_settings settings;
     bool is_found;
 
     TRY(host_of(call, &door.host));
@@ -151,7 +154,12 @@ err http_call_authorize_hub(struct http_call *call, int64_t right, struct hub *r
         return OK;
     }
     door.owner = ret_hub->host_name;
-    return authorize(call, &door, ret_verdict);
+    TRY(authorize(call, &door, ret_verdict));
+    if (!verdict_is_granted(*ret_verdict)) {
+        return OK;
+    }
+    TRY(hub_settings_of(call->env, ret_hub, &settings)); /* what is new in the row counts */
+    return http_limits_count(call, door.host, SPAN_NONE, ret_verdict);
 }
 
 err http_call_authorize_server(struct http_call *call, struct verdict *ret_verdict)
@@ -195,6 +203,7 @@ err http_call_authorize_device(struct http_call *call, struct span device_id, st
 
         hub_presence_active(call->service->presence, d->hub, d->device_id, d->generation_id,
                             call->env->now_ms);
+        TRY(http_limits_count(call, login.hub_host, login.device_id, ret_verdict));
     }
     return OK;
 }

@@ -39,6 +39,11 @@ err http_call_refuse(struct http_call *call, struct verdict v)
     if (call->route->refuse == error_write_hub || call->route->refuse == error_write_hub_method) {
         http_call_header(call, "iothub-errorcode", span_str(error_hub_name(v.reason)));
     }
+    if (v.reason == REASON_HUB_THROTTLED) { /* as the real hub; it does not say when to come back */
+        call->close = true;
+        TRY(arena_printf(arena, &code, "%d", call->retry_after_s));
+        http_call_header(call, "Retry-After", code);
+    }
     body = arena_buf(arena);
     call->route->refuse(call->env, v, &body);
     TRY(arena_buf_end(arena, &body, &text));

@@ -167,7 +167,8 @@ static void run(struct task *t)
         w->n_headers = 0;
         t->note.reason = REASON_INTERNAL;
     }
-    w->close = !w->request.keep_alive || (service->is_draining != NULL && service->is_draining());
+    w->close = !w->request.keep_alive || w->call.close ||
+               (service->is_draining != NULL && service->is_draining());
     t->note.status = w->call.status;
 }
 

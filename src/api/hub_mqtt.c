@@ -194,5 +194,6 @@ enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)
     h->state = HUB_MQTT_OVER;
     h->member.now_ms = io->now_ms;
     bus_leave(h->surface->service->bus, &h->member);
+    hub_limits_release(h->limits);
     return h->had_session && h->will.is_set ? hub_mqtt_telemetry_will(h, io) : SURFACE_IDLE;
 }

@@ -6,6 +6,7 @@
 #include "api/filters.h"
 #include "api/surface.h"
 #include "api/topic.h"
+#include "hub/limits.h"
 #include "model/limits.h"
 #include "proto/mqtt/codec.h"
 
@@ -51,6 +52,8 @@ struct hub_mqtt {
     uint8_t generation[HUB_MQTT_GENERATION_MAX];
     uint8_t model[LIMIT_MODEL_ID];      /* that it says it is of */
     char session_id[GUID_TEXT_LEN + 1]; /* of the bus; the tracking ID of its login */
+    struct hub_limits_hub *limits;      /* the hub's; held */
+    struct hub_turn turn;               /* of the next message: it is read no further until then */
     struct filters filters;
     struct hub_mqtt_c2d c2d;
     struct hub_mqtt_will will;
@@ -79,6 +82,11 @@ enum surface_step hub_mqtt_publish(struct hub_mqtt *h, const struct mqtt_publish
 bool hub_mqtt_is_full(const struct hub_mqtt *h);
 /* Is the device's answer waited for? */
 bool hub_mqtt_is_busy(const struct hub_mqtt *h);
+/* Waits for its turn to send: read no further until turn.until_ms. */
+static inline bool hub_mqtt_is_held_up(const struct hub_mqtt *h, int64_t now_ms)
+{
+    return hub_turn_waits(&h->turn, now_ms);
+}
 /* DISCONNECT: the will is void. */
 void hub_mqtt_disconnect(struct hub_mqtt *h);
 enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);

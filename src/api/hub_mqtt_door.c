@@ -15,6 +15,7 @@ static uint8_t connack_of(enum reason reason)
     case REASON_REQUEST_MALFORMED:
     case REASON_DEVICE_DISABLED:
     case REASON_THROTTLED:
+    case REASON_HUB_THROTTLED:
     case REASON_INTERNAL:
     case REASON_UNAVAILABLE:
         return MQTT_UNAVAILABLE;
@@ -112,6 +113,7 @@ static void run_login(struct task *t)
     struct hub_job *job = t->state;
     err e = hub_login(&t->env, &job->login, &job->session, &job->verdict);
 
+    job->limits = hub_limits_hold(t->env.limits, job->login.hub_host);
     if (err_is(e, ERR_BUSY)) {
         job->verdict = VERDICT(THROTTLED);
     } else if (!err_is_ok(e)) {
@@ -191,6 +193,7 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
     struct span generation = job->session.device.generation_id;
     struct mqtt_connack ack = { 0 };
 
+    h->limits = job->limits;
     if (verdict_is_granted(job->verdict) && generation.len > sizeof(h->generation)) {
         job->verdict = VERDICT(INTERNAL);
         t->note.fault = "generation ID too long";
@@ -218,6 +221,7 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
     h->member.session_id = span_str(h->session_id);
     h->member.generation_id = span_of(h->generation, h->generation_len);
     h->member.now_ms = h->active_ms = io->now_ms;
+    h->surface->lane = surface_lane(hub_mqtt_hub(h)); /* a hub's sessions take turns with others' */
     bus_claim(h->surface->service->bus, &h->member);
     return SURFACE_AGAIN;
 }

@@ -34,6 +34,7 @@ struct hub_job {
         struct {
             struct hub_login login;
             struct hub_session session;
+            struct hub_limits_hub *limits; /* held */
         };
         struct { /* KEEP: subscriptions, before they are granted */
             struct session kept;

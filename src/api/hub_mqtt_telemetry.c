@@ -43,10 +43,50 @@ static void run_nothing(struct task *t)
     (void)t;
 }
 
+/* The fuller the log's queue, the less of it for one session, so that there is room for those that
+ * have nothing in it. Its next finish offers the message again. */
+static bool has_its_share(const struct hub_mqtt *h)
+{
+    size_t queued;
+
+    if (h->appends_in_flight == 0) {
+        return false;
+    }
+    queued = sink_backlog(h->surface->service->sink);
+    return queued > LIMIT_APPEND_QUEUE / 8 * 7 ||
+           (queued > LIMIT_APPEND_QUEUE / 2 && h->appends_in_flight >= LIMIT_APPENDS_STRAINED);
+}
+
+static struct hub_use use_of(const struct hub_mqtt *h, const struct hub_telemetry *telemetry)
+{
+    return (struct hub_use){ .operation = THROTTLE_D2C_SENDS,
+                             .client_id = hub_mqtt_client_id(h),
+                             .bytes = telemetry->bag.len + telemetry->body.len };
+}
+
+/* Traffic is shaped: a message beyond the hub's limits is left unread until its turn comes. False:
+ * that, or never: *ret_step. */
+static bool has_turn(struct hub_mqtt *h, const struct hub_telemetry *telemetry,
+                     struct surface_io *io, enum surface_step *ret_step)
+{
+    const struct hub_use use = use_of(h, telemetry);
+    enum reason reason = REASON_GRANTED;
+    enum hub_turn_state state = hub_limits_turn(h->limits, &use, io->now_ms, &h->turn, &reason);
+
+    h->surface->is_held_up = state == HUB_TURN_LATER;
+    if (state == HUB_TURN_NEVER) {
+        *ret_step = hub_mqtt_close(h, reason, "telemetry was held up for too long", io);
+    } else {
+        *ret_step = SURFACE_IDLE;
+    }
+    return state == HUB_TURN_NOW;
+}
+
 enum surface_step hub_mqtt_telemetry_publish(struct hub_mqtt *h, const struct mqtt_publish *p,
                                              struct surface_io *io)
 {
     struct hub_telemetry telemetry = { .body = p->payload, .retain = p->retain };
+    enum surface_step step;
     struct hub_job *job;
     struct task *t;
 
@@ -54,6 +94,12 @@ enum surface_step hub_mqtt_telemetry_publish(struct hub_mqtt *h, const struct mq
         return hub_mqtt_close(h, REASON_TOPIC_FORBIDDEN,
                               "only devices/{id}/messages/events/ and $iothub/twin/ are served",
                               io);
+    }
+    if (has_its_share(h)) {
+        return SURFACE_IDLE;
+    }
+    if (!has_turn(h, &telemetry, io, &step)) {
+        return step;
     }
     t = io->new_task(io);
     if (t == NULL) {
@@ -113,6 +159,7 @@ enum surface_step hub_mqtt_telemetry_will(struct hub_mqtt *h, struct surface_io 
 {
     struct hub_mqtt_will *will = &h->will;
     struct hub_telemetry telemetry = { .is_will = true, .retain = will->retain };
+    struct hub_use use;
     struct task *t;
 
     will->is_set = false;
@@ -131,6 +178,8 @@ enum surface_step hub_mqtt_telemetry_will(struct hub_mqtt *h, struct surface_io 
     if (fill_event(h, t, &telemetry) != REASON_GRANTED) {
         return SURFACE_IDLE;
     }
+    use = use_of(h, &telemetry);
+    hub_limits_charge(h->limits, &use, io->now_ms);
     h->appends_in_flight++;
     return SURFACE_APPEND;
 }

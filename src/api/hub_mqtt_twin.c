@@ -28,11 +28,26 @@ static err report(struct task *t, struct hub_job *job)
     return hub_twin_report(&t->env, job->hub, job->device_id, &r, &job->version, &job->verdict);
 }
 
+static err answer(struct task *t, struct hub_job *job)
+{
+    bool is_read = job->request.operation == TOPIC_TWIN_GET;
+    const struct hub_use use = { .operation = is_read ? THROTTLE_TWIN_READS : THROTTLE_TWIN_UPDATES,
+                                 .client_id = job->device_id,
+                                 .bytes = job->patch.len };
+    int wait_s;
+
+    TRY(hub_limits_allow(&t->env, job->hub, &use, &wait_s, &job->verdict));
+    if (!verdict_is_granted(job->verdict)) {
+        return OK;
+    }
+    return is_read ? read_twin(t, job) : report(t, job);
+}
+
 /* On a worker. */
 static void run_twin(struct task *t)
 {
     struct hub_job *job = t->state;
-    err e = job->request.operation == TOPIC_TWIN_GET ? read_twin(t, job) : report(t, job);
+    err e = answer(t, job);
     struct buf out;
 
     if (!err_is_ok(e)) {

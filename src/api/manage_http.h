@@ -23,6 +23,9 @@ err manage_policy_regenerate_key(struct http_call *call);
 err manage_hub_list(struct http_call *call);
 err manage_hub_put(struct http_call *call);
 err manage_hub_delete(struct http_call *call);
+/* manage_hub_settings.c */
+err manage_hub_get(struct http_call *call);
+err manage_hub_patch(struct http_call *call);
 /* manage_link.c */
 err manage_link_list(struct http_call *call);
 err manage_link_get(struct http_call *call);

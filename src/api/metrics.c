@@ -3,6 +3,7 @@
 #include "api/metrics.h"
 
 #include "hub/bus_call.h"
+#include "hub/limits.h"
 #include "store/store.h"
 
 static const char *const surfaces[METRICS_SURFACES] = {
@@ -151,6 +152,28 @@ static void print_storage(const struct service *service, struct buf *out)
                 bus_calls(service->bus));
 }
 
+static void print_refused(void *arg, const struct hub_limits_count *c)
+{
+    buf_printf(arg, "berth_hub_throttled_total{hub=\"%.*s\",operation=\"%s\"} %llu\n",
+               SPAN_FMT(c->host), c->operation, (unsigned long long)c->refused);
+}
+
+static void print_delayed(void *arg, const struct hub_limits_count *c)
+{
+    buf_printf(arg, "berth_hub_delayed_total{hub=\"%.*s\",operation=\"%s\"} %llu\n",
+               SPAN_FMT(c->host), c->operation, (unsigned long long)c->delayed);
+}
+
+static void print_limits(struct hub_limits *limits, struct buf *out)
+{
+    print_head(out, "berth_hub_throttled_total", "counter",
+               "Operations refused, and sessions ended, by a limit of the hub's settings.");
+    hub_limits_each(limits, print_refused, out);
+    print_head(out, "berth_hub_delayed_total", "counter",
+               "Messages that waited for their turn, by a limit of the hub's settings.");
+    hub_limits_each(limits, print_delayed, out);
+}
+
 static void print_sealing(struct metrics *m, struct buf *out)
 {
     static const char left[] = "berth_reseal_rows_left";
@@ -184,5 +207,8 @@ void metrics_print(const struct service *service, struct buf *out)
     print_value(out, "berth_telemetry_bytes_total", "counter", "Bytes of their bodies.",
                 get(&m->telemetry_bytes));
     print_storage(service, out);
+    if (service->limits != NULL) {
+        print_limits(service->limits, out);
+    }
     print_sealing(m, out);
 }

@@ -179,6 +179,11 @@ static bool is_full(const struct mqtt_surface *m)
     return m->role == ROLE_HUB && hub_mqtt_is_full(&m->hub);
 }
 
+static bool is_held_up(const struct mqtt_surface *m, int64_t now_ms)
+{
+    return m->role == ROLE_HUB && hub_mqtt_is_held_up(&m->hub, now_ms);
+}
+
 /* What the hub sends unasked. */
 static enum surface_step deliver(struct mqtt_surface *m, bool is_quiet, struct surface_io *io)
 {
@@ -197,12 +202,14 @@ static enum surface_step step(struct surface *s, struct surface_io *io)
 {
     struct mqtt_surface *m = mqtt_of(s);
     struct span in = span_of(io->in, io->in_len);
+    bool is_waiting;
     enum surface_step next = SURFACE_IDLE;
     const char *why = NULL;
     struct mqtt_packet p;
 
-    next = deliver(m, is_full(m), io);
-    if (next != SURFACE_IDLE || is_full(m)) {
+    is_waiting = is_full(m) || is_held_up(m, io->now_ms);
+    next = deliver(m, is_waiting, io);
+    if (next != SURFACE_IDLE || is_waiting) {
         return next;
     }
     switch (mqtt_conn_next(&m->conn, &in, io->now_ms, &p, &why)) {
@@ -242,10 +249,18 @@ static enum surface_step on_signal(struct surface *s, unsigned signals, struct s
     return m->role == ROLE_HUB ? hub_mqtt_on_signal(&m->hub, signals, io) : SURFACE_IDLE;
 }
 
+static int64_t turn_deadline(const struct mqtt_surface *m)
+{
+    return m->role == ROLE_HUB && !m->is_working && m->hub.turn.until_ms != 0 ? m->hub.turn.until_ms
+                                                                              : INT64_MAX;
+}
+
 static int64_t silence_deadline(const struct mqtt_surface *m)
 {
     /* Nor is a device silent whose packets are left unread. */
-    return m->is_working || is_full(m) ? INT64_MAX : mqtt_conn_deadline(&m->conn);
+    return m->is_working || is_full(m) || turn_deadline(m) != INT64_MAX
+               ? INT64_MAX
+               : mqtt_conn_deadline(&m->conn);
 }
 
 static int64_t session_deadline(const struct mqtt_surface *m)
@@ -267,7 +282,8 @@ static int64_t deadline(const struct surface *s)
 {
     const struct mqtt_surface *m = (const struct mqtt_surface *)s;
 
-    return earliest(retry_deadline(m), earliest(silence_deadline(m), session_deadline(m)));
+    return earliest(earliest(retry_deadline(m), turn_deadline(m)),
+                    earliest(silence_deadline(m), session_deadline(m)));
 }
 
 static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
@@ -283,6 +299,9 @@ static enum surface_step on_deadline(struct surface *s, struct surface_io *io)
     if (io->now_ms >= retry_deadline(m)) {
         hub_mqtt_on_retry(&m->hub);
         return SURFACE_AGAIN; /* what else is overdue has its turn next */
+    }
+    if (io->now_ms >= turn_deadline(m)) {
+        return SURFACE_IDLE; /* the step that follows reads on */
     }
     if (m->role == ROLE_NONE) {
         return SURFACE_CLOSE; /* whoever connects and says nothing is counted, not logged */

@@ -38,6 +38,7 @@ enum {
 
 struct wire_world {
     struct store *store;
+    struct sink *sink; /* for its figures: appends stay with the wire */
     struct bus *bus;
     struct crypto *crypto;
     struct crypto_cert_cache *certs;
@@ -75,7 +76,10 @@ static inline void wire_world_init(struct wire_world *w)
     assert_true(err_is_ok(crypto_key_generate(w->crypto, CRYPTO_KEY_EC_P256, &w->leaf_key)));
     w->ca = wire_issue(w, "test CA");
     w->leaf = wire_issue(w, "dev1");
-    w->service = (struct service){ .store = w->store, .bus = w->bus, .metrics = &w->metrics };
+    assert_true(err_is_ok(sink_mem_open(&w->sink)));
+    w->service = (struct service){
+        .store = w->store, .sink = w->sink, .bus = w->bus, .metrics = &w->metrics
+    };
 }
 
 static inline void wire_world_done(struct wire_world *w)
@@ -87,6 +91,7 @@ static inline void wire_world_done(struct wire_world *w)
     crypto_cert_cache_free(w->certs);
     crypto_free(w->crypto);
     bus_free(w->bus);
+    sink_close(w->sink);
     store_close(w->store);
 }
 
@@ -227,6 +232,18 @@ static inline struct surface_io wire_io(struct wire *w)
                                 .note = wire_on_note };
 }
 
+/* Its time has come. */
+static inline void wire_on_deadline(struct wire *w)
+{
+    struct surface_io io;
+
+    w->now_ms = API_MQTT_SURFACE.deadline(w->surface);
+    io = wire_io(w);
+    if (API_MQTT_SURFACE.on_deadline(w->surface, &io) == SURFACE_CLOSE) {
+        w->is_closed = true;
+    }
+}
+
 /* What was consumed is overwritten, so that a span left into it shows. */
 static inline void wire_drop_input(struct wire *w, size_t n)
 {
@@ -253,6 +270,7 @@ static inline void wire_take(struct wire *w, const struct surface_io *io, enum s
     if (step == SURFACE_WORK) {
         assert_ptr_equal(io->task, &t->task);
         t->task.env.store = w->world->store;
+        t->task.env.limits = w->world->service.limits;
         t->task.env.crypto = w->world->crypto;
         t->task.env.certs = w->world->certs;
         t->task.run(&t->task);

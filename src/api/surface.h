@@ -115,8 +115,8 @@ struct surface_ops {
     const char *alpn; /* NULL or the one protocol name to agree to, e.g. "http/1.1" */
     size_t size;      /* of the surface's struct */
     void (*init)(struct surface *s, int64_t now_ms);
-    /* Called when there is new input, when out has drained, after a finish and after SURFACE_AGAIN.
-     */
+    /* Called when there is new input, when out has drained, after a finish, after SURFACE_AGAIN and
+     * after on_deadline; once in a while without any of that. */
     enum surface_step (*step)(struct surface *s, struct surface_io *io);
     /* A task came back: write the answer. IDLE, AGAIN or CLOSE. The task dies after it. */
     enum surface_step (*finish)(struct surface *s, struct task *t, struct surface_io *io);
@@ -136,11 +136,27 @@ struct surface_ops {
     bool (*is_busy)(const struct surface *s);
 };
 
+/* For surface.lane: FNV-1a. */
+static inline uint32_t surface_lane(struct span whose)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < whose.len; i++) {
+        hash = (hash ^ whose.data[i]) * 16777619u;
+    }
+    return hash ^ hash >> 16;
+}
+
 /* The first member of each surface's struct; filled by front/. */
 struct surface {
     const struct surface_ops *ops;
     const struct service *service;
     const struct peer *peer;
+    /* Whose turn its tasks take (front/work.h): the peer's address until the surface knows better.
+     */
+    uint32_t lane;
+    /* The surface's: it takes no more input before its deadline, so none is read. */
+    bool is_held_up;
     /* For bus_member.tell: thread-safe, passes signals to on_signal on the loop. */
     void (*tell)(struct surface *s, unsigned signals);
 };

@@ -505,6 +505,8 @@ static void on_timer(uv_timer_t *timer)
         front_conn_cut(c);
     } else if (c->state == CONN_OPEN && front_drive_wall_ms() >= front_drive_deadline_ms(c)) {
         front_drive_on_deadline(c);
+    } else if (c->state == CONN_OPEN) {
+        front_drive_step(c); /* the clock may have gone back since the timer was armed */
     }
     settle(c, 0);
 }

@@ -158,7 +158,7 @@ static struct task *on_new_task(struct surface_io *io)
     struct front_conn *c = call->conn;
 
     assert(call->task == NULL);
-    if (!front_work_is_full(c->loop->work)) {
+    if (!front_work_is_full(c->loop->work, c->box->surface.lane)) {
         call->task = make_task(c);
     }
     if (call->task == NULL) {
@@ -175,6 +175,7 @@ static void start_work(struct front_conn *c, struct front_task *t)
     c->work = t;
     t->post.run = on_work_back;
     t->job.run = run_work;
+    t->job.lane = c->box->surface.lane;
     front_work_submit(c->loop->work, &t->job);
 }
 
@@ -367,6 +368,15 @@ static void tell(struct surface *s, unsigned signals)
 
 /* ---- the connection's side ---- */
 
+/* Without its port. */
+static struct span address_of(const struct peer *peer)
+{
+    const char *port = strrchr(peer->address, ':');
+
+    return port != NULL ? span_of(peer->address, (size_t)(port - peer->address))
+                        : span_str(peer->address);
+}
+
 bool front_drive_open(struct front_conn *c)
 {
     const struct surface_ops *ops = ops_of(c);
@@ -382,6 +392,7 @@ bool front_drive_open(struct front_conn *c)
     c->box->surface.service = service_of(c);
     c->box->surface.peer = &c->peer;
     c->box->surface.tell = tell;
+    c->box->surface.lane = surface_lane(address_of(&c->peer));
     ops->init(&c->box->surface, front_drive_wall_ms());
     return true;
 }
@@ -419,12 +430,14 @@ void front_drive_farewell(struct front_conn *c)
 
 bool front_drive_wants_input(const struct front_conn *c)
 {
-    return may_step(c) && c->n_appends < LIMIT_APPENDS_IN_FLIGHT;
+    return may_step(c) && c->n_appends < LIMIT_APPENDS_IN_FLIGHT && !c->box->surface.is_held_up;
 }
 
 bool front_drive_is_idle(const struct front_conn *c)
 {
-    if (c->work != NULL || c->appends != NULL || c->in.len > 0 || c->out.len > 0) {
+    bool is_held_up = c->box != NULL && c->box->surface.is_held_up; /* what was read comes again */
+
+    if (c->work != NULL || c->appends != NULL || (c->in.len > 0 && !is_held_up) || c->out.len > 0) {
         return false;
     }
     return !may_enter(c) || ops_of(c)->is_busy == NULL || !ops_of(c)->is_busy(&c->box->surface);

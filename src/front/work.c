@@ -1,6 +1,7 @@
-/* front/work.c: one queue under a mutex. Of the sleeping workers the one that fell asleep last is
- * woken: as few as are needed take turns, and what they use stays in the processor's caches. How
- * long jobs take of late gives the wait that the refused are told. */
+/* front/work.c: one queue under a mutex, made of lanes, with a bit for each that has jobs. Of the
+ * sleeping workers the one that fell asleep last is woken: as few as are needed take turns, and
+ * what they use stays in the processor's caches. How long jobs take of late gives the wait that the
+ * refused are told. */
 #include "front/work.h"
 
 #include <pthread.h>
@@ -23,9 +24,16 @@ struct worker_thread {
     struct worker_thread *next_asleep;
 };
 
+struct lane {
+    struct front_job *head, *last; /* last: only when there is a head */
+    atomic_size_t n;
+};
+
 struct front_work {
     pthread_mutex_t lock;
-    struct front_job *head, **tail;
+    struct lane lanes[FRONT_LANES];
+    uint64_t waiting;             /* a bit for each lane that has a head */
+    unsigned turn;                /* the lane that is looked at first */
     struct worker_thread *asleep; /* who fell asleep last, first */
     bool is_closing;
     atomic_size_t n_queued;
@@ -76,22 +84,50 @@ static struct worker_thread *take_sleeper(struct front_work *w)
     return t;
 }
 
+/* The first of the next lane that has any; `waiting` is not 0, the lock is held. */
+static struct front_job *take_turn(struct front_work *w)
+{
+    uint64_t behind = w->waiting >> w->turn << w->turn;
+    unsigned i = (unsigned)__builtin_ctzll(behind != 0 ? behind : w->waiting);
+    struct lane *lane = &w->lanes[i];
+    struct front_job *job = lane->head;
+
+    lane->head = job->next;
+    (void)atomic_fetch_sub_explicit(&lane->n, 1, memory_order_relaxed);
+    if (lane->head == NULL) {
+        w->waiting &= ~(UINT64_C(1) << i);
+    }
+    w->turn = (i + 1) % FRONT_LANES;
+    return job;
+}
+
+static void get_in_line(struct front_work *w, struct front_job *job)
+{
+    unsigned i = job->lane % FRONT_LANES;
+    struct lane *lane = &w->lanes[i];
+
+    (void)atomic_fetch_add_explicit(&lane->n, 1, memory_order_relaxed);
+    if (lane->head == NULL) {
+        lane->head = job;
+        w->waiting |= UINT64_C(1) << i;
+    } else {
+        lane->last->next = job;
+    }
+    lane->last = job;
+}
+
 /* NULL: closing, and nothing left. */
 static struct front_job *next_job(struct worker_thread *t)
 {
     struct front_work *w = t->work;
-    struct front_job *job;
+    struct front_job *job = NULL;
 
     (void)pthread_mutex_lock(&w->lock);
-    while (w->head == NULL && !w->is_closing) {
+    while (w->waiting == 0 && !w->is_closing) {
         sleep_until_woken(t);
     }
-    job = w->head;
-    if (job != NULL) {
-        w->head = job->next;
-        if (w->head == NULL) {
-            w->tail = &w->head;
-        }
+    if (w->waiting != 0) {
+        job = take_turn(w);
     }
     (void)pthread_mutex_unlock(&w->lock);
     return job;
@@ -137,7 +173,6 @@ err front_work_open(int workers, struct front_work **ret_work)
         return ERR(NOMEM);
     }
     (void)pthread_mutex_init(&w->lock, NULL);
-    w->tail = &w->head;
     atomic_init(&w->mean_us, JOB_GUESS_US);
     w->n_threads = workers;
     for (int i = 0; i < workers; i++) {
@@ -186,8 +221,7 @@ void front_work_submit(struct front_work *w, struct front_job *job)
     job->next = NULL;
     (void)atomic_fetch_add_explicit(&w->n_queued, 1, memory_order_relaxed);
     (void)pthread_mutex_lock(&w->lock);
-    *w->tail = job;
-    w->tail = &job->next;
+    get_in_line(w, job);
     sleeper = take_sleeper(w);
     (void)pthread_mutex_unlock(&w->lock);
     if (sleeper != NULL) {
@@ -200,9 +234,12 @@ static size_t queued(const struct front_work *w)
     return atomic_load_explicit(&w->n_queued, memory_order_relaxed);
 }
 
-bool front_work_is_full(const struct front_work *w)
+bool front_work_is_full(const struct front_work *w, unsigned lane)
 {
-    return queued(w) >= LIMIT_WORK_QUEUE;
+    const struct lane *l = &w->lanes[lane % FRONT_LANES];
+
+    return queued(w) >= LIMIT_WORK_QUEUE ||
+           atomic_load_explicit(&l->n, memory_order_relaxed) >= LIMIT_WORK_LANE;
 }
 
 bool front_work_is_strained(const struct front_work *w)

@@ -47,11 +47,13 @@ static void test_queue(void **state)
     (void)pthread_mutex_lock(&gate);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = (struct numbered){ .job.run = note_order, .number = i };
-        assert_false(front_work_is_full(w) && i < LIMIT_WORK_QUEUE);
+        assert_false(front_work_is_full(w, 0) && i < LIMIT_WORK_LANE);
+        assert_false(front_work_is_full(w, 1) && i < LIMIT_WORK_QUEUE);
         front_work_submit(w, &jobs[i].job);
     }
     assert_true(front_work_is_strained(w));
-    assert_true(front_work_is_full(w));
+    assert_true(front_work_is_full(w, 0));
+    assert_true(front_work_is_full(w, 1));
     for (int i = 0; i < 100; i++) { /* 4,096 jobs at the guess of 5 ms take 21 s */
         int s = front_work_retry_after_s(w);
 
@@ -64,6 +66,39 @@ static void test_queue(void **state)
         assert_int_equal(order[i], i);
     }
     free(jobs);
+}
+
+/* However many jobs one lane has, each of the others' waits for a few. */
+static void test_lanes_take_turns(void **state)
+{
+    enum { FLOOD = 1000, OTHERS = 3, EACH = 5, JOBS = FLOOD + OTHERS * EACH };
+    static struct numbered jobs[JOBS];
+    struct front_work *w = NULL;
+    int last_of_others = 0;
+
+    (void)state;
+    atomic_store(&n_run, 0);
+    assert_true(err_is_ok(front_work_open(1, &w)));
+    (void)pthread_mutex_lock(&gate);
+    for (int i = 0; i < JOBS; i++) {
+        bool is_flood = i < FLOOD;
+
+        jobs[i] = (struct numbered){ .job = { .run = note_order,
+                                              .lane = is_flood ? 70 : 100 + (unsigned)i % OTHERS },
+                                     .number = i };
+        front_work_submit(w, &jobs[i].job);
+    }
+    (void)pthread_mutex_unlock(&gate);
+    front_work_close(w);
+    assert_int_equal(n_run, JOBS);
+    for (int i = 0, flood = 0; i < JOBS; i++) {
+        if (order[i] < FLOOD) {
+            assert_int_equal(order[i], flood++); /* in their order */
+        } else {
+            last_of_others = i;
+        }
+    }
+    assert_true(last_of_others <= (OTHERS + 1) * EACH + 1);
 }
 
 static void test_many_workers(void **state)
@@ -88,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_lanes_take_turns),
         cmocka_unit_test(test_many_workers),
     };
 

@@ -89,7 +89,7 @@ struct hub_session {
  * CERTIFICATE_NOT_YET_VALID, TOKEN_*, RIGHT_MISSING, and for one under a CA IDENTITY_NAME_MISMATCH
  * and attest_path_judge's. Over MQTT what it named as its model is stored, and what earlier
  * connections of it have under way to be kept is void from then on. A refusal leaves a decision
- * record (OPERATION_CONNECT). */
+ * record (OPERATION_CONNECT); not so HUB_THROTTLED, over MQTT. */
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict);
 

@@ -23,7 +23,8 @@ struct hub_limits_hub {
     struct hub_limits *all;
     struct hub_limits_hub *next; /* of the slot */
     atomic_uint n_held;
-    atomic_bool is_limited, are_devices_limited;
+    atomic_uint epoch; /* one more with each change of a limit: the buckets are others then */
+    atomic_bool is_limited;
     struct pace paces[THROTTLE_OPERATIONS], device_paces[THROTTLE_OPERATIONS];
     struct throttle_bucket buckets[THROTTLE_OPERATIONS];
     _Atomic int64_t quota, meter; /* 0: no quota */
@@ -148,19 +149,31 @@ static void set_pace(struct pace *to, const struct throttle_rate *rate, bool *is
     *is_any = *is_any || pace.interval_ns != 0;
 }
 
-/* Buckets stay as they are: a change gives nobody a full one. */
+static bool is_same_limits(const struct hub_settings *a, const struct hub_settings *b)
+{
+    return memcmp(a->limits, b->limits, sizeof a->limits) == 0 &&
+           memcmp(a->device_limits, b->device_limits, sizeof a->device_limits) == 0;
+}
+
+/* With other limits buckets begin full: what was taken ahead at a slow pace is no debt at a fast
+ * one. */
 static void put_to_use(struct hub_limits_hub *h, const struct hub_settings *s)
 {
-    bool any_of_hub = s->quota.messages > 0, any_of_device = false;
+    bool is_limited = s->quota.messages > 0;
 
+    if (!is_same_limits(&h->settings, s)) {
+        (void)atomic_fetch_add(&h->epoch, 1);
+        for (int op = 1; op < THROTTLE_OPERATIONS; op++) {
+            atomic_store(&h->buckets[op].full_ns, 0);
+        }
+    }
     for (int op = 1; op < THROTTLE_OPERATIONS; op++) {
-        set_pace(&h->paces[op], &s->limits[op], &any_of_hub);
-        set_pace(&h->device_paces[op], &s->device_limits[op], &any_of_device);
+        set_pace(&h->paces[op], &s->limits[op], &is_limited);
+        set_pace(&h->device_paces[op], &s->device_limits[op], &is_limited);
     }
     atomic_store(&h->meter, s->quota.meter);
     atomic_store(&h->quota, s->quota.messages);
-    atomic_store(&h->are_devices_limited, any_of_device);
-    atomic_store(&h->is_limited, any_of_hub || any_of_device);
+    atomic_store(&h->is_limited, is_limited);
     h->settings = *s;
 }
 
@@ -403,13 +416,16 @@ static int64_t take(struct hub_limits_hub *h, const struct hub_use *use, take_fn
     struct throttle_pace device_pace = pace_of(&h->device_paces[use->operation]);
     bool has_device = device_pace.interval_ns != 0 && !span_is_absent(use->client_id) &&
                       (int)use->operation <= THROTTLE_OF_DEVICE;
+    const struct limits_device_key key = { .host = span_of(h->host, h->host_len),
+                                           .client_id = use->client_id,
+                                           .epoch = atomic_load(&h->epoch) };
     struct limits_device_place place;
     int64_t tokens = tokens_of(use);
     int64_t wait = 0, device_wait = 0;
 
     if (has_device) {
-        struct throttle_bucket *b = hub_limits_device_lock(
-            h->all->devices, span_of(h->host, h->host_len), use->client_id, use->operation, &place);
+        struct throttle_bucket *b =
+            hub_limits_device_lock(h->all->devices, &key, use->operation, &place);
 
         device_wait = fn(b, &device_pace, tokens, now_ms);
         if (device_wait <= patience_ms) {
@@ -501,6 +517,16 @@ err hub_limits_allow(const struct env *env, struct span host, const struct hub_u
 
 /* ---- a session's turn ---- */
 
+/* It asks again soon, though its tokens may come later: limits may have changed. */
+static enum hub_turn_state wait_on(struct hub_turn *turn, int64_t now_ms)
+{
+    turn->until_ms = now_ms + LIMIT_SHAPED_LOOK_MS;
+    if (turn->taken_ms != 0 && turn->taken_ms < turn->until_ms) {
+        turn->until_ms = turn->taken_ms;
+    }
+    return HUB_TURN_LATER;
+}
+
 /* The first try of a message, and those after it as long as its tokens cannot be reserved. */
 static enum hub_turn_state try_turn(struct hub_limits_hub *h, const struct hub_use *use,
                                     int64_t now_ms, struct hub_turn *turn, enum reason *ret_reason)
@@ -509,10 +535,8 @@ static enum hub_turn_state try_turn(struct hub_limits_hub *h, const struct hub_u
     int64_t wait_ms = used_up ? INT64_MAX : take(h, use, throttle_reserve, LIMIT_SHAPED_MS, now_ms);
     bool is_first = turn->until_ms == 0;
 
-    if (wait_ms <= LIMIT_SHAPED_MS) {
-        meter(h, use);
-    }
     if (wait_ms == 0) {
+        meter(h, use);
         *turn = (struct hub_turn){ 0 };
         return HUB_TURN_NOW;
     }
@@ -522,30 +546,61 @@ static enum hub_turn_state try_turn(struct hub_limits_hub *h, const struct hub_u
     if (is_first || now_ms < turn->since_ms) { /* or the clock went back */
         turn->since_ms = now_ms;
     }
-    turn->is_taken = wait_ms <= LIMIT_SHAPED_MS;
-    if (!turn->is_taken && now_ms - turn->since_ms >= LIMIT_SHAPED_MS) {
+    turn->taken_ms = wait_ms <= LIMIT_SHAPED_MS ? now_ms + wait_ms : 0;
+    if (turn->taken_ms == 0 && now_ms - turn->since_ms >= LIMIT_SHAPED_MS) {
         count(used_up ? &h->quota_refused : &h->refused[use->operation]);
         *ret_reason = used_up ? REASON_MESSAGE_QUOTA_EXCEEDED : REASON_HUB_THROTTLED;
         return HUB_TURN_NEVER;
     }
-    turn->until_ms = now_ms + (turn->is_taken ? wait_ms : LIMIT_SHAPED_LOOK_MS);
-    return HUB_TURN_LATER;
+    return wait_on(turn, now_ms);
+}
+
+/* Its tokens are there, or there is nothing to wait for any more. */
+static bool has_come(struct hub_limits_hub *h, const struct hub_use *use,
+                     const struct hub_turn *turn, int64_t now_ms)
+{
+    return is_free(h, use) || (turn->taken_ms != 0 && (now_ms >= turn->taken_ms ||
+                                                       turn->taken_ms - now_ms > LIMIT_SHAPED_MS));
 }
 
 enum hub_turn_state hub_limits_turn(struct hub_limits_hub *h, const struct hub_use *use,
                                     int64_t now_ms, struct hub_turn *turn, enum reason *ret_reason)
 {
+    unsigned epoch;
+
     if (turn->until_ms == 0 && (h == NULL || is_free(h, use))) {
         return HUB_TURN_NOW;
     }
-    if (hub_turn_waits(turn, now_ms, LIMIT_SHAPED_MS)) {
+    if (hub_turn_waits(turn, now_ms)) {
         return HUB_TURN_LATER;
     }
-    if (turn->is_taken || is_free(h, use)) {
+    if (has_come(h, use, turn, now_ms)) {
+        meter(h, use);
         *turn = (struct hub_turn){ 0 };
         return HUB_TURN_NOW;
     }
+    epoch = atomic_load_explicit(&h->epoch, memory_order_relaxed);
+    if (turn->taken_ms != 0 && turn->epoch == epoch) {
+        return wait_on(turn, now_ms);
+    }
+    turn->epoch = epoch;
     return try_turn(h, use, now_ms, turn, ret_reason);
+}
+
+static int64_t charge(struct throttle_bucket *b, const struct throttle_pace *pace, int64_t tokens,
+                      int64_t now_ms)
+{
+    throttle_charge(b, pace, tokens, now_ms);
+    return 0;
+}
+
+void hub_limits_charge(struct hub_limits_hub *h, const struct hub_use *use, int64_t now_ms)
+{
+    if (h != NULL && !is_free(h, use)) {
+        (void)is_used_up(h, use, now_ms); /* begins the day */
+        (void)take(h, use, charge, 0, now_ms);
+        meter(h, use);
+    }
 }
 
 /* ---- the rest ---- */

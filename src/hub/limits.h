@@ -7,6 +7,7 @@
 #define HUB_LIMITS_H
 
 #include "hub/settings.h"
+#include "model/limits.h"
 #include "util/err.h"
 
 struct bus;
@@ -47,9 +48,10 @@ void hub_limits_release(struct hub_limits_hub *h); /* NULL-safe */
 
 /* Where a session stands in line with the message that it sends next. Zeroed: it has none. */
 struct hub_turn {
-    int64_t until_ms; /* it waits; 0: it does not */
+    int64_t until_ms; /* when to ask again; 0: it does not wait */
     int64_t since_ms;
-    bool is_taken; /* its tokens are its own already */
+    int64_t taken_ms; /* when its tokens come, which are its own already; 0: they are not */
+    unsigned epoch;   /* of the limits that it waits under */
 };
 enum hub_turn_state {
     HUB_TURN_NOW,
@@ -59,10 +61,12 @@ enum hub_turn_state {
 /* NEVER: *ret_reason says what for. h may be NULL. */
 enum hub_turn_state hub_limits_turn(struct hub_limits_hub *h, const struct hub_use *use,
                                     int64_t now_ms, struct hub_turn *turn, enum reason *ret_reason);
-/* Does it wait still? No, too, when the clock went back. */
-static inline bool hub_turn_waits(const struct hub_turn *turn, int64_t now_ms, int64_t most_ms)
+/* For what cannot wait, a will: counts, and always passes. */
+void hub_limits_charge(struct hub_limits_hub *h, const struct hub_use *use, int64_t now_ms);
+/* Is it too early to ask again? No, too, when the clock went back. */
+static inline bool hub_turn_waits(const struct hub_turn *turn, int64_t now_ms)
 {
-    return now_ms < turn->until_ms && turn->until_ms - now_ms <= most_ms;
+    return now_ms < turn->until_ms && turn->until_ms - now_ms <= LIMIT_SHAPED_LOOK_MS;
 }
 
 /* ---- the rest ---- */

@@ -107,11 +107,12 @@ static struct line *line_of(struct line *set, uint64_t key)
     return fullest;
 }
 
-struct throttle_bucket *hub_limits_device_lock(struct limits_device *t, struct span host,
-                                               struct span client_id, enum throttle_operation op,
+struct throttle_bucket *hub_limits_device_lock(struct limits_device *t,
+                                               const struct limits_device_key *whose,
+                                               enum throttle_operation op,
                                                struct limits_device_place *ret_place)
 {
-    uint64_t key = hash(hash(t->seed, host), client_id) | 1;
+    uint64_t key = hash(hash(t->seed + whose->epoch, whose->host), whose->client_id) | 1;
     size_t set = (size_t)(key >> 32) % SETS;
 
     assert(op > THROTTLE_NOTHING && (int)op <= THROTTLE_OF_DEVICE);

@@ -9,7 +9,7 @@
 #include "hub/ca.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
-#include "hub/settings.h"
+#include "hub/limits.h"
 #include "model/limits.h"
 #include "store/decision.h"
 #include "util/hex.h"
@@ -354,6 +354,20 @@ static err enter(struct login_work *w, struct hub_session *ret_session)
     return OK;
 }
 
+/* Whoever is let in counts against the hub's limits, a device that calls over HTTPS not as one that
+ * connects. */
+static err count_connect(struct login_work *w, struct verdict *ret_verdict)
+{
+    const struct hub_use use = { .operation = THROTTLE_CONNECTS, .client_id = w->login->device_id };
+    struct hub_settings settings;
+    int wait_s;
+
+    TRY(hub_settings_of(w->env, &w->row, &settings)); /* what is new in the row counts */
+    return w->login->transport == TRANSPORT_MQTT
+               ? hub_limits_allow(w->env, w->hub, &use, &wait_s, ret_verdict)
+               : OK;
+}
+
 err hub_login(const struct env *env, const struct hub_login *login, struct hub_session *ret_session,
               struct verdict *ret_verdict)
 {
@@ -370,6 +384,9 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
     TRY(store_read(env->store, read_all, &w));
     TRY(judge(&w, &verdict));
     if (verdict_is_granted(verdict)) {
+        TRY(count_connect(&w, &verdict));
+    }
+    if (verdict_is_granted(verdict)) {
         struct hub_session session = { .credential = w.credential, .until_ms = w.until_ms };
 
         if (l.transport == TRANSPORT_MQTT) {
@@ -377,7 +394,7 @@ err hub_login(const struct env *env, const struct hub_login *login, struct hub_s
         }
         session.device = w.device;
         *ret_session = session;
-    } else {
+    } else if (verdict.reason != REASON_HUB_THROTTLED) { /* those come in thousands */
         TRY(record(&w, verdict));
     }
     *ret_verdict = verdict;

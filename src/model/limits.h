@@ -160,6 +160,7 @@ enum {
     LIMIT_DECISIONS_TOP_DEFAULT = 10,
     LIMIT_BATCH_MESSAGES = 1000,  /* of one HTTPS request */
     LIMIT_APPENDS_IN_FLIGHT = 64, /* telemetry messages of one connection not yet durable */
+    LIMIT_APPENDS_STRAINED = 4,   /* the same while the log's queue is half full */
     LIMIT_SUBSCRIPTIONS = 16,     /* topic filters a connection */
     LIMIT_FILTERS = 2048,         /* bytes of all of them, as packed by api/filters.h */
     LIMIT_LETTERS = 64, /* twin changes and methods waiting for one session to take them */
@@ -200,6 +201,7 @@ enum {
     LIMIT_LISTEN_BACKLOG = 4096,
     LIMIT_DECISION_TRIES = 4, /* of one register whose enrollment changes under it */
     LIMIT_WORK_QUEUE = 4096,  /* requests waiting for a worker */
+    LIMIT_WORK_LANE = 3584,   /* of them of one lane: the rest is for others */
     LIMIT_WRITE_QUEUE = 8192,
     LIMIT_WRITE_BATCH = 512, /* transactions committed together */
     LIMIT_APPEND_QUEUE = 16384,

@@ -84,6 +84,11 @@ unsigned sink_share(const struct sink *s)
     return queued < LIMIT_APPEND_QUEUE / 4 * 3 ? LIMIT_APPENDS_IN_FLIGHT / 8 : 1;
 }
 
+size_t sink_backlog(struct sink *s)
+{
+    return store_writer_backlog(s->writer);
+}
+
 /* ---- appending for who does not wait ---- */
 
 static void free_copy(struct sink_append *a, err result)

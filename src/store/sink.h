@@ -64,6 +64,9 @@ void sink_close(struct sink *s);
  * `done` will not be called. */
 err sink_append(struct sink *s, struct sink_append *a);
 
+/* Events that wait to become durable, of LIMIT_APPEND_QUEUE. */
+size_t sink_backlog(struct sink *s);
+
 /* Appends n events, 1 or more, and waits until all are durable: for workers, never for a loop. They
  * get their offsets. The events' spans must hold until it returns; the arena is for its own needs.
  * ERR_BUSY, ERR_IO: some of them may have been kept all the same. ERR_NOMEM. */
