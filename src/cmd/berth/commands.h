@@ -69,6 +69,8 @@ err berth_registration_delete(struct cli *cli);
 err berth_hub_create(struct cli *cli);
 err berth_hub_list(struct cli *cli);
 err berth_hub_delete(struct cli *cli);
+err berth_hub_show(struct cli *cli);
+err berth_hub_update(struct cli *cli);
 err berth_instance_list(struct cli *cli);
 err berth_instance_show(struct cli *cli);
 err berth_instance_create(struct cli *cli);
