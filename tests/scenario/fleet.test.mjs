@@ -41,3 +41,22 @@ test('SIGTERM in the middle of a fleet: what was begun is finished in time', asy
   assert.equal((await fleet).code, 1);
   fs.rmSync(b.dir, { recursive: true });
 });
+
+test('40 devices stay and send, then all come back at once: nothing is lost, and each one\'s messages are in order', async () => {
+  const b = await Berthd.start();
+  const r = await b.json('fleet', '--devices', '40', '--hold', '3', '--interval', '100', '--message-size', '20', '--timeout', '60');
+  assert.equal(r.failed, 0, JSON.stringify(r));
+  assert.equal(r.latencyMs.return.count, 40);
+  assert.ok(r.messages >= 40, JSON.stringify(r));
+  const text = await b.ok('hub', 'monitor-events', '--from', 'start', '--count', String(r.messages), '--timeout', '20', '--output', 'json');
+  const next = {};
+  for (const e of text.trim().split('\n').map(JSON.parse)) {
+    next[e.deviceId] = (next[e.deviceId] ?? 0) + 1;
+    assert.equal(parseInt(e.body, 10), next[e.deviceId], e.deviceId);
+  }
+  assert.equal(Object.values(next).reduce((a, n) => a + n), r.messages);
+  for (const wrong of [['--interval', '100'], ['--hold', '3', '--rounds', '2'], ['--hold', '3', '--keep-alive', '1', '--interval', '2000']]) {
+    assert.equal((await b.cli('fleet', '--devices', '1', ...wrong)).code, 2, wrong.join(' '));
+  }
+  await b.stop();
+});

@@ -12,7 +12,7 @@
 
 AUTO_DEFINE(ssl_ctx, SSL_CTX *, SSL_CTX_free)
 
-enum { SPARE_FILES = 64, KEY_PEM_MAX = 8192 };
+enum { SPARE_FILES = 64, KEY_PEM_MAX = 8192, FLEET_HOLD_MAX = 50000 };
 
 static err pin(struct cli *cli)
 {
@@ -158,6 +158,25 @@ static err make_tls(struct cli *cli, struct crypto *crypto, const struct issue_c
 
 /* --- The run. ------------------------------------------------------------------------------ */
 
+/* All must be there at once; and whoever sends less often than it pings would be cut off. */
+static err check_hold(struct cli *cli, struct fleet_plan *plan)
+{
+    if (plan->mode != FLEET_HOLD) {
+        return plan->interval_ns == 0 ? OK : berth_cli_usage(cli, "--interval goes with --hold");
+    }
+    if (plan->messages > 0 || berth_options_int(&cli->options, "rounds") > 1) {
+        return berth_cli_usage(cli, "--hold goes with neither --messages nor --rounds");
+    }
+    if (plan->interval_ns > plan->keep_alive_ns) {
+        return berth_cli_usage(cli, "--interval is longer than --keep-alive");
+    }
+    if (plan->n_identities > FLEET_HOLD_MAX) {
+        return berth_cli_usage(cli, "--hold goes with at most %d --devices", FLEET_HOLD_MAX);
+    }
+    plan->concurrency = plan->n_identities;
+    return OK;
+}
+
 static err make_plan(struct cli *cli, struct fleet_plan *plan)
 {
     const struct options *o = &cli->options;
@@ -165,6 +184,7 @@ static err make_plan(struct cli *cli, struct fleet_plan *plan)
     *plan = (struct fleet_plan){
         .mode = berth_options_flag(o, "handshake-only") ? FLEET_HANDSHAKE
                 : berth_options_flag(o, "connect-only") ? FLEET_MQTT
+                : berth_options_has(o, "hold")          ? FLEET_HOLD
                 : berth_options_int(o, "messages") > 0  ? FLEET_TELEMETRY
                                                         : FLEET_REGISTER,
         .n_identities = (size_t)berth_options_int(o, "devices"),
@@ -175,7 +195,11 @@ static err make_plan(struct cli *cli, struct fleet_plan *plan)
         .message_size = (size_t)berth_options_int(o, "message-size"),
         .window = (size_t)berth_options_int(o, "window"),
         .waits = berth_options_flag(o, "wait"),
+        .hold_ns = berth_options_int(o, "hold") * 1000000000LL,
+        .keep_alive_ns = berth_options_int(o, "keep-alive") * 1000000000LL,
+        .interval_ns = berth_options_int(o, "interval") * 1000000LL,
     };
+    TRY(check_hold(cli, plan));
     plan->total = plan->n_identities * (uint64_t)berth_options_int(o, "rounds");
     TRY(berth_cli_device_endpoint(cli, &plan->endpoint));
     if (plan->mode <= FLEET_MQTT && !berth_options_has(o, "id-scope") && cli->dev == NULL) {
@@ -188,7 +212,7 @@ static err make_plan(struct cli *cli, struct fleet_plan *plan)
 static err report(struct cli *cli, const struct fleet_plan *plan, struct fleet_stats *stats)
 {
     static const char *const what[] = { "handshakes", "connections", "registrations",
-                                        "registrations" };
+                                        "registrations", "registrations" };
 
     if (cli->is_json) {
         struct buf out = arena_buf(&cli->arena);
@@ -215,13 +239,17 @@ static err run(struct cli *cli, struct crypto *crypto, struct fleet_plan *plan,
 {
     AUTO(ssl_ctx) SSL_CTX *tls = NULL;
     static struct fleet_stats stats;
+    uint64_t each = plan->interval_ns > 0 ? (uint64_t)(plan->hold_ns / plan->interval_ns + 1)
+                                          : (uint64_t)plan->messages;
+    uint64_t messages = plan->total * each;
 
     TRY(make_tls(cli, crypto, ca, plan, &tls));
     plan->tls = tls;
     TRY(berth_fleet_stats_init(&stats.tls, &cli->arena, plan->total));
     TRY(berth_fleet_stats_init(&stats.whole, &cli->arena, plan->total));
-    TRY(berth_fleet_stats_init(&stats.message, &cli->arena,
-                               plan->total * (uint64_t)plan->messages));
+    TRY(berth_fleet_stats_init(&stats.message, &cli->arena, messages));
+    TRY(berth_fleet_stats_init(&stats.return_, &cli->arena,
+                               plan->mode == FLEET_HOLD ? plan->total : 0));
     TRY(pin(cli));
     TRY(berth_fleet_engine_run(&cli->arena, plan, &stats));
     return report(cli, plan, &stats);

@@ -12,7 +12,8 @@ enum fleet_mode {
     FLEET_HANDSHAKE, /* TLS, then close */
     FLEET_MQTT,      /* up to CONNACK */
     FLEET_REGISTER,  /* until the service has decided */
-    FLEET_TELEMETRY  /* and then messages to the hub */
+    FLEET_TELEMETRY, /* and then messages to the hub */
+    FLEET_HOLD       /* and stays there; when all have stayed long enough, all connect anew */
 };
 
 struct fleet_identity {
@@ -31,7 +32,8 @@ struct fleet_plan {
     size_t concurrency;
     int64_t rate; /* begun a second; 0: as soon as there is a free slot */
     int64_t timeout_ns;
-    int messages;
+    int messages; /* each; with FLEET_HOLD as many as there is time for */
+    int64_t hold_ns, keep_alive_ns, interval_ns; /* FLEET_HOLD; no interval: no messages */
     size_t message_size, window;
     bool waits; /* retry-after before a poll */
     SSL_CTX *tls;

@@ -24,6 +24,29 @@ static int64_t next_due_ns(const struct fleet_engine *e)
     return e->plan->rate > 0 ? berth_fleet_slot_due_ns(e, e->begun) : e->now_ns;
 }
 
+/* Once all are at the hub, or have failed, the time that they stay begins; when it is over, all are
+ * cut off. */
+static void mind_hold(struct fleet_engine *e)
+{
+    const struct fleet_plan *plan = e->plan;
+
+    if (plan->mode != FLEET_HOLD || e->stats->held_seconds > 0) {
+        return;
+    }
+    if (e->cut_ns == FLEET_NEVER && e->held > 0 && e->held + e->ended >= plan->total) {
+        e->cut_ns = e->now_ns + plan->hold_ns;
+        (void)fprintf(stderr, "%llu devices are at the hub.\n", (unsigned long long)e->held);
+    }
+    if (e->now_ns < e->cut_ns) {
+        return;
+    }
+    e->stats->held_seconds = (double)plan->hold_ns / 1e9;
+    (void)fprintf(stderr, "All are cut off, and connect anew.\n");
+    for (size_t i = 0; i < plan->concurrency; i++) {
+        berth_fleet_slot_cut(e, &e->slots[i]);
+    }
+}
+
 static err loop(struct fleet_engine *e)
 {
     struct epoll_event events[EVENTS];
@@ -36,6 +59,7 @@ static err loop(struct fleet_engine *e)
         while (next_due_ns(e) <= e->now_ns) {
             berth_fleet_slot_begin(e);
         }
+        mind_hold(e);
         if (e->now_ns >= e->scan_ns) {
             for (size_t i = 0; i < e->plan->concurrency; i++) {
                 berth_fleet_slot_tick(e, &e->slots[i]);
@@ -106,7 +130,7 @@ static err make_slots(struct fleet_engine *e, struct arena *arena)
     const struct fleet_plan *plan = e->plan;
 
     e->out_bytes = OUT_BYTES;
-    if (plan->mode == FLEET_TELEMETRY) {
+    if (plan->mode >= FLEET_TELEMETRY) {
         e->out_bytes += plan->window * (plan->message_size + MESSAGE_OVERHEAD);
     }
     e->slots = ARENA_ARRAY(arena, plan->concurrency, struct fleet_slot);
@@ -142,7 +166,7 @@ static double cpu_seconds(void)
 err berth_fleet_engine_run(struct arena *arena, const struct fleet_plan *plan,
                            struct fleet_stats *stats)
 {
-    struct fleet_engine e = { .plan = plan, .stats = stats };
+    struct fleet_engine e = { .plan = plan, .stats = stats, .cut_ns = FLEET_NEVER };
     double cpu;
     err result;
 

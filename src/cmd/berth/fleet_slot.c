@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLOSING_NS (1 * FLEET_NS_PER_S) /* for a server that leaves closing to the client */
+#define CLOSING_NS    (1 * FLEET_NS_PER_S) /* for a server that leaves closing to the client */
+#define LAST_WORDS_NS (2 * FLEET_NS_PER_S)
+
+static void talk(struct fleet_engine *e, struct fleet_slot *s);
 
 int64_t berth_fleet_slot_now_ns(void)
 {
@@ -102,7 +105,7 @@ void berth_fleet_slot_begin(struct fleet_engine *e)
 
     e->free_slots = s->next_free;
     s->who = &plan->identities[number % plan->n_identities];
-    s->at_hub = s->is_counted = false;
+    s->at_hub = s->is_counted = s->is_held = s->has_returned = false;
     s->sent = s->acknowledged = 0;
     s->began_ns = now;
     s->due_ns = plan->rate > 0 ? berth_fleet_slot_due_ns(e, number) : now;
@@ -200,7 +203,9 @@ static bool say_hello(struct fleet_engine *e, struct fleet_slot *s)
     struct berth_provisioning_config service = { .id_scope = e->plan->id_scope,
                                                  .registration_id = s->who->name };
     struct berth_hub_client_config hub = { .host_name = s->result.assigned_hub,
-                                           .device_id = s->result.device_id };
+                                           .device_id = s->result.device_id,
+                                           .keep_alive_s = (uint16_t)(e->plan->keep_alive_ns /
+                                                                      FLEET_NS_PER_S) };
 
     return err_is_ok(s->at_hub ? berth_hub_client_init(&s->hub, &hub, &buffers)
                                : berth_provisioning_init(&s->provisioning, &service, &buffers));
@@ -220,30 +225,112 @@ static void say_goodbye(struct fleet_engine *e, struct fleet_slot *s)
     }
 }
 
+/* Its number stands at the front of each message. False: there is no room for it now. */
+static bool send_message(struct fleet_engine *e, struct fleet_slot *s)
+{
+    size_t size = e->plan->message_size;
+    struct buf number = buf_over(e->message, size);
+
+    if ((size_t)(s->sent - s->acknowledged) >= e->plan->window) {
+        return false;
+    }
+    buf_printf(&number, "%d ", s->sent + 1);
+    if (!err_is_ok(berth_hub_client_send(&s->hub, span_of(e->message, size), NULL, 0))) {
+        return false;
+    }
+    s->sent_ns[s->sent++ % FLEET_WINDOW_MAX] = berth_fleet_slot_now_ns();
+    return true;
+}
+
 static void send_messages(struct fleet_engine *e, struct fleet_slot *s)
 {
-    const struct fleet_plan *plan = e->plan;
-
-    while (s->sent < plan->messages && (size_t)(s->sent - s->acknowledged) < plan->window &&
-           err_is_ok(
-               berth_hub_client_send(&s->hub, span_of(e->message, plan->message_size), NULL, 0))) {
-        s->sent_ns[s->sent++ % FLEET_WINDOW_MAX] = berth_fleet_slot_now_ns();
+    while (s->sent < e->plan->messages && send_message(e, s)) {
     }
 }
 
-static void on_hub_input(struct fleet_engine *e, struct fleet_slot *s)
+static void count_acknowledged(struct fleet_engine *e, struct fleet_slot *s)
 {
     int acknowledged = s->sent - (int)berth_hub_client_pending(&s->hub);
 
-    if (berth_hub_client_state(&s->hub) != BERTH_HUB_CLIENT_CONNECTED) {
-        return;
-    }
     for (; s->acknowledged < acknowledged; s->acknowledged++) {
         berth_fleet_stats_add(&e->stats->message,
                               berth_fleet_slot_now_ns() -
                                   s->sent_ns[s->acknowledged % FLEET_WINDOW_MAX]);
         e->stats->messages++;
         s->give_up_ns = berth_fleet_slot_now_ns() + e->plan->timeout_ns;
+    }
+}
+
+/* --- Staying. ------------------------------------------------------------------------------ */
+
+/* Devices do not speak in step: each begins somewhere in its first interval. */
+static void begin_staying(struct fleet_engine *e, struct fleet_slot *s)
+{
+    int64_t step_ns = e->plan->interval_ns > 0 ? e->plan->interval_ns : e->plan->keep_alive_ns;
+
+    s->is_held = true;
+    s->wake_ns = berth_fleet_slot_now_ns() + step_ns / 1024 * ((int64_t)e->held % 1024);
+    e->held++;
+}
+
+static void stay(struct fleet_engine *e, struct fleet_slot *s)
+{
+    if (s->has_returned) {
+        berth_fleet_stats_add(&e->stats->return_, berth_fleet_slot_now_ns() - s->due_ns);
+        say_goodbye(e, s);
+        return;
+    }
+    if (!s->is_held) {
+        begin_staying(e, s);
+    }
+    if (s->sent == s->acknowledged) {
+        s->give_up_ns = FLEET_NEVER;
+    }
+}
+
+static void speak(struct fleet_engine *e, struct fleet_slot *s)
+{
+    const struct fleet_plan *plan = e->plan;
+
+    if (plan->interval_ns == 0) {
+        berth_hub_client_ping(&s->hub);
+        s->wake_ns += plan->keep_alive_ns;
+    } else {
+        /* The last ones are to be acknowledged before all are cut off. */
+        if (e->now_ns < e->cut_ns - LAST_WORDS_NS && send_message(e, s) &&
+            s->give_up_ns == FLEET_NEVER) {
+            s->give_up_ns = e->now_ns + plan->timeout_ns;
+        }
+        s->wake_ns += plan->interval_ns;
+    }
+    talk(e, s);
+}
+
+void berth_fleet_slot_cut(struct fleet_engine *e, struct fleet_slot *s)
+{
+    if (!s->is_held || s->phase != TALKING) {
+        return;
+    }
+    berth_fleet_slot_drop(s);
+    s->has_returned = true;
+    s->sent = s->acknowledged = 0;
+    s->wake_ns = FLEET_NEVER;
+    s->due_ns = e->now_ns;
+    s->give_up_ns = e->now_ns + e->plan->timeout_ns;
+    if (!open_connection(e, s)) {
+        fail(e, s, FLEET_CONNECT, strerror(errno));
+    }
+}
+
+static void on_hub_input(struct fleet_engine *e, struct fleet_slot *s)
+{
+    if (berth_hub_client_state(&s->hub) != BERTH_HUB_CLIENT_CONNECTED) {
+        return;
+    }
+    count_acknowledged(e, s);
+    if (e->plan->mode == FLEET_HOLD) {
+        stay(e, s);
+        return;
     }
     send_messages(e, s);
     if (s->acknowledged == e->plan->messages) {
@@ -286,7 +373,7 @@ static void on_service_input(struct fleet_engine *e, struct fleet_slot *s)
                          : 0;
     } else if (berth_provisioning_is_assigned(p)) {
         count(e, s);
-        if (e->plan->mode == FLEET_TELEMETRY) {
+        if (e->plan->mode >= FLEET_TELEMETRY) {
             go_to_hub(e, s);
         } else {
             say_goodbye(e, s);
@@ -454,6 +541,8 @@ void berth_fleet_slot_tick(struct fleet_engine *e, struct fleet_slot *s)
         (void)berth_provisioning_resume(&s->provisioning);
         s->phase = TALKING;
         talk(e, s);
+    } else if (s->phase == TALKING && s->is_held && s->wake_ns <= e->now_ns) {
+        speak(e, s);
     } else if (s->phase == FREE || s->phase == WAITING || s->give_up_ns > e->now_ns) {
         return;
     } else if (s->phase == CLOSING) {

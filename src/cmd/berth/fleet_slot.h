@@ -6,6 +6,9 @@
  *                |  to the hub              v
  *                +---------------------- CLOSING -> FREE
  *
+ * With --hold a slot that is at the hub stays TALKING, and its wake_ns says when to speak next; all
+ * are cut off together at cut_ns, and go to the hub once more.
+ *
  * CLOSING waits for the server's end of the connection, so that it is the server that keeps the
  * closed connection in TIME_WAIT and the local ports last. */
 #ifndef CMD_BERTH_FLEET_SLOT_H
@@ -26,7 +29,7 @@ enum fleet_phase { FREE, CONNECTING, HANDSHAKING, TALKING, WAITING, CLOSING };
 
 struct fleet_slot {
     enum fleet_phase phase;
-    bool at_hub, is_counted;
+    bool at_hub, is_counted, is_held, has_returned;
     int fd;
     SSL *ssl;
     const struct fleet_identity *who;
@@ -46,6 +49,9 @@ struct fleet_engine {
     struct fleet_slot *slots, *free_slots;
     uint64_t begun, ended;
     int64_t start_ns, now_ns, scan_ns;
+    uint64_t held; /* arrived at the hub to stay */
+    int64_t
+        cut_ns; /* when all that stay are cut off; FLEET_NEVER: not all are there, or it is done */
     int epoll;
     struct sockaddr_storage address;
     socklen_t address_len;
@@ -59,6 +65,8 @@ void berth_fleet_slot_begin(struct fleet_engine *e);
 void berth_fleet_slot_drive(struct fleet_engine *e, struct fleet_slot *s);
 /* Looks at the clock (e->now_ns): ends a wait, or gives up. */
 void berth_fleet_slot_tick(struct fleet_engine *e, struct fleet_slot *s);
+/* It stays at the hub: cuts it off and lets it connect anew. */
+void berth_fleet_slot_cut(struct fleet_engine *e, struct fleet_slot *s);
 /* Frees what it holds. */
 void berth_fleet_slot_drop(struct fleet_slot *s);
 

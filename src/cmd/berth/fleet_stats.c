@@ -106,6 +106,7 @@ void berth_fleet_stats_print(struct fleet_stats *s, const char *what, FILE *out)
     print_latency("handshake", &s->tls, out);
     print_latency("whole", &s->whole, out);
     print_latency("message", &s->message, out);
+    print_latency("return", &s->return_, out);
     for (int i = 0; i < FLEET_FAILURES; i++) {
         if (s->failures[i] > 0) {
             (void)fprintf(out, "\n%llu failed: %s (%s)", (unsigned long long)s->failures[i],
@@ -152,10 +153,14 @@ void berth_fleet_stats_write(struct fleet_stats *s, const char *what, struct jso
     write_number(w, "perSecond", rate(s->done, s->seconds));
     write_number(w, "messagesPerSecond", rate(s->messages, s->seconds));
     write_number(w, "cpuSeconds", s->cpu_seconds);
+    if (s->held_seconds > 0) {
+        write_number(w, "heldSeconds", s->held_seconds);
+    }
     json_write_begin_object(w, "latencyMs");
     write_latency(w, "handshake", &s->tls);
     write_latency(w, "whole", &s->whole);
     write_latency(w, "message", &s->message);
+    write_latency(w, "return", &s->return_);
     json_write_end_object(w);
     json_write_begin_object(w, "failures");
     for (int i = 0; i < FLEET_FAILURES; i++) {

@@ -38,6 +38,8 @@ struct fleet_stats {
     struct latencies tls;                    /* TCP and TLS handshake */
     struct latencies whole;   /* due to begin .. last answer (CONNACK with --connect-only) */
     struct latencies message; /* sent .. acknowledged */
+    struct latencies return_; /* all cut off at once .. CONNACK of this one; --hold alone */
+    double held_seconds;      /* all of them together at the hub */
 };
 
 /* Room for n measurements, at most 4 million. ERR_NOMEM. */
