@@ -145,10 +145,15 @@ bool hub_mqtt_is_busy(const struct hub_mqtt *h)
 
 /* ---- the end ---- */
 
-void hub_mqtt_disconnect(struct hub_mqtt *h)
+enum surface_step hub_mqtt_disconnect(struct hub_mqtt *h, struct surface_io *io)
 {
+    enum surface_step next;
+
     h->will.is_set = false;
+    h->c2d.may_have = false; /* it is sent nothing more */
+    next = hub_mqtt_deliver_c2d(h, true, io);
     h->state = HUB_MQTT_OVER;
+    return next == SURFACE_WORK ? next : SURFACE_CLOSE;
 }
 
 enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io)

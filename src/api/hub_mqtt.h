@@ -87,8 +87,8 @@ static inline bool hub_mqtt_is_held_up(const struct hub_mqtt *h, int64_t now_ms)
 {
     return hub_turn_waits(&h->turn, now_ms);
 }
-/* DISCONNECT: the will is void. */
-void hub_mqtt_disconnect(struct hub_mqtt *h);
+/* DISCONNECT: the will is void. Not closed before what the device acknowledged is completed. */
+enum surface_step hub_mqtt_disconnect(struct hub_mqtt *h, struct surface_io *io);
 enum surface_step hub_mqtt_finish(struct hub_mqtt *h, struct task *t, struct surface_io *io);
 enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struct surface_io *io);
 enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io);

@@ -193,7 +193,7 @@ enum surface_step hub_mqtt_c2d_finish(struct hub_mqtt *h, struct task *t, struct
     if (err_is(job->result, ERR_BUSY)) {
         t->note.reason = REASON_THROTTLED;
         hold_off(h, io);
-        return SURFACE_AGAIN;
+        return h->state == HUB_MQTT_OVER ? SURFACE_CLOSE : SURFACE_AGAIN;
     }
     if (!err_is_ok(job->result)) {
         t->note.reason = REASON_INTERNAL;
@@ -203,6 +203,9 @@ enum surface_step hub_mqtt_c2d_finish(struct hub_mqtt *h, struct task *t, struct
     t->note.reason = REASON_GRANTED;
     t->note.quiet = true;
     forget_completed(&h->c2d);
+    if (h->state == HUB_MQTT_OVER) {
+        return SURFACE_CLOSE; /* that was its last */
+    }
     if (job->turn.room > 0) {
         h->c2d.may_have = job->hand.has_more;
         h->c2d.retry_ms = job->hand.look_again_ms;

@@ -413,6 +413,35 @@ static void telemetry_does_not_hold_up_acknowledgements(void **state)
     close_wire(&w);
 }
 
+/* Its last acknowledgements and DISCONNECT arrive together. */
+static void what_was_acknowledged_before_a_goodbye(void **state)
+{
+    struct wire w;
+
+    (void)state;
+    open(&w);
+    subscribe(&w, FILTER, 1);
+    enqueue(1, 3);
+    listen(&w);
+    add_puback(&w, expect_message(&w, 1, false));
+    add_puback(&w, expect_message(&w, 2, false));
+    expect_message(&w, 3, false);
+    buf_add_u16(&w.in, 0xe000);
+    wire_pump(&w);
+    assert_int_equal(waiting(), 1);
+    wire_expect_nothing(&w);
+    assert_true(w.is_closed);
+    close_wire(&w);
+    open(&w);
+    add_puback(&w, expect_message(&w, 3, true));
+    w.is_full = true; /* nobody is there to do it: no reason to stay */
+    buf_add_u16(&w.in, 0xe000);
+    wire_pump(&w);
+    assert_true(w.is_closed);
+    assert_int_equal(waiting(), 1);
+    close_wire(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(filters_that_match_and_do_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_module_has_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tries_again_when_the_server_was_busy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_acknowledged_before_a_goodbye, set_up, tear_down),
         cmocka_unit_test_setup_teardown(telemetry_does_not_hold_up_acknowledgements, set_up,
                                         tear_down),
     };

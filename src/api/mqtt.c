@@ -155,10 +155,7 @@ static enum surface_step handle_packet(struct mqtt_surface *m, const struct mqtt
         mqtt_codec_encode_pingresp(io->out);
         return SURFACE_AGAIN;
     case MQTT_DISCONNECT:
-        if (m->role == ROLE_HUB) {
-            hub_mqtt_disconnect(&m->hub);
-        }
-        return SURFACE_CLOSE;
+        return m->role == ROLE_HUB ? hub_mqtt_disconnect(&m->hub, io) : SURFACE_CLOSE;
     default:
         return SURFACE_AGAIN;
     }
