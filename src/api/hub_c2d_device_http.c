@@ -83,6 +83,8 @@ static err add_system(struct headers *h, const struct c2d_message *m)
     add(h, SPAN("iothub-to"), m->target);
     add(h, SPAN("iothub-contenttype"), m->content_type);
     add(h, SPAN("iothub-contentencoding"), m->content_encoding);
+    add(h, SPAN("ContentType"), m->content_type); /* so one SDK looks for them, to the letter */
+    add(h, SPAN("ContentEncoding"), m->content_encoding);
     add(h, SPAN("iothub-ack"), span_str(hub_feedback_ack_word(m->ack)));
     if (m->is_expiry_given) {
         TRY(add_time(h, SPAN("iothub-expiry"), m->expires_ms));

@@ -178,6 +178,16 @@ test('what was not acknowledged comes again with DUP: after a break, a restart, 
   m.end();
 });
 
+test('an acknowledgement right before DISCONNECT counts', async () => {
+  const m = await session('hasty', { clean: false });
+  await m.subscribe(`${topicOf('hasty')}#`);
+  await sent('hasty', 'x', { messageid: 'hasty', ack: 'full' });
+  m.send(Buffer.concat([pubackPacket((await message(m)).id), Buffer.from([0xe0, 0])])); // in one TLS record
+  await m.closed;
+  assert.equal(await count('hasty'), 0);
+  assert.deepEqual(await outcomes(), { hasty: 'Success' });
+});
+
 test('ten deliveries and no more', async () => {
   await device('tired');
   await sent('tired', 'x', { messageid: 'tired', ack: 'negative' });
@@ -237,7 +247,7 @@ test('unsubscribed, nothing comes; messages wait for the next subscription', asy
 
 test('HTTPS: poll, complete, reject, abandon, and a lock that is lost', async () => {
   assert.equal((await poll('web')).status, 204);
-  for (const id of ['w1', 'w2', 'w3']) await sent('web', id, { messageid: id, ack: 'full', 'app-Key': 'value', contenttype: 'text/plain' });
+  for (const id of ['w1', 'w2', 'w3']) await sent('web', id, { messageid: id, ack: 'full', 'app-Key': 'value', contenttype: 'text/plain', contentencoding: 'utf-8' });
   const first = await poll('web');
   assert.equal(first.status, 200);
   assert.equal(first.text, 'w1');
@@ -245,7 +255,9 @@ test('HTTPS: poll, complete, reject, abandon, and a lock that is lost', async ()
   assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60000 && date && id);
   delete headers.connection;
   assert.deepEqual(headers, { 'content-type': 'text/plain', 'iothub-messageid': 'w1', 'iothub-to': queueOf('web'), 'iothub-contenttype': 'text/plain',
+    'iothub-contentencoding': 'utf-8', contenttype: 'text/plain', contentencoding: 'utf-8',
     'iothub-ack': 'full', 'iothub-sequencenumber': '1', 'iothub-deliverycount': '1', 'iothub-app-key': 'value', 'content-length': '2' });
+  for (const name of ['ContentType', 'ContentEncoding', 'ETag']) assert.ok(first.rawHeaders.includes(name)); // the C SDK's spelling
   const second = await poll('web');
   assert.equal(second.text, 'w2');
   assert.equal(await settle('web', 'POST', `${tokenOf(first)}/abandon?${API}`), 204);
