@@ -84,12 +84,11 @@ static void read_match(const json *given, struct registry_change *c)
     if (!is_twin && !match.is_given) {
         match = http_match_of(json_text(json_member(given, "etag"))); /* as devices are got */
     }
-    if (match.is_any) {
-        return;
-    }
-    if (!match.is_given || !(is_twin ? hub_twin_json_parse_etag(match.etag, &c->twin.if_etag)
-                                     : hub_identity_json_match(&match, &c->if_etag))) {
-        c->verdict = VERDICT(ETAG_MISMATCH);
+    match.is_given = true;
+    if (is_twin) {
+        c->twin.if_etag = hub_twin_json_match(&match);
+    } else {
+        c->if_etag = hub_identity_json_match(&match);
     }
 }
 
@@ -110,9 +109,11 @@ static err read_ids(struct bulk *b, size_t i, const json *given)
     err e;
 
     item->device_id = json_text(json_member(given, "id"));
-    item->module_id = json_text(json_member(given, "moduleId"));
-    e = hub_identity_join(b->call->env->arena, item->device_id, item->module_id,
-                          &c->given.device_id);
+    e = json_get_text(given, "moduleId", &item->module_id);
+    if (err_is_ok(e)) {
+        e = hub_identity_join(b->call->env->arena, item->device_id, item->module_id,
+                              &c->given.device_id);
+    }
     if (err_is(e, ERR_MALFORMED)) {
         c->verdict = wrong("id or moduleId is not an ID.");
         return OK;

@@ -55,6 +55,8 @@ static void modes(void **state)
         const char *becomes; /* part of it, or NULL: not looked at */
     } cases[] = {
         { "update", "", "DeviceNotFound", NULL },
+        { "updateIfMatchETag", ",\"eTag\":\"nonsense\"", "DeviceNotFound", NULL },
+        { "updateTwinIfMatchETag", ",\"twinETag\":\"nonsense\"", "DeviceNotFound", NULL },
         { "Delete", "", "DeviceNotFound", NULL },
         { "updateTwin", "", "DeviceNotFound", NULL },
         { "create", ",\"status\":\"disabled\"", NULL, "\"status\":\"disabled\"" },
@@ -262,6 +264,37 @@ static void what_is_no_bulk_request(void **state)
     good("[]");
 }
 
+/* What is not understood is not taken for something else: a module's item is not its device's. */
+static void wrong_types(void **state)
+{
+    static const char *const items[] = {
+        "{\"id\":\"d1\",\"moduleId\":5,\"importMode\":\"delete\"}",
+        "{\"id\":\"d1\",\"moduleId\":[\"m1\"],\"importMode\":\"delete\"}",
+        "{\"id\":\"d1\",\"moduleId\":{},\"importMode\":\"update\"}",
+        "{\"id\":[\"d1\"],\"importMode\":\"delete\"}",
+        "{\"id\":\"d1\",\"importMode\":1}",
+        "{\"id\":\"d1\",\"importMode\":\"update\",\"status\":1}",
+        "{\"id\":\"d1\",\"importMode\":\"update\",\"authentication\":[]}",
+        "{\"id\":\"d1\",\"importMode\":\"update\",\"capabilities\":1}",
+        "{\"id\":\"d1\",\"importMode\":\"updateTwin\",\"tags\":\"x\"}",
+    };
+    struct wire_reply r;
+    char body[256];
+
+    (void)state;
+    good("[{\"id\":\"d1\",\"importMode\":\"create\"},"
+         "{\"id\":\"d1\",\"moduleId\":\"m1\",\"importMode\":\"create\"}]");
+    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+        (void)snprintf(body, sizeof(body), "[%s]", items[i]);
+        print_message("%s\n", body);
+        r = bad(body);
+        assert_has(&r, "\"errorCode\":\"ArgumentInvalid\"");
+    }
+    good("[{\"id\":\"d1\",\"moduleId\":null,\"importMode\":\"update\"}]");
+    r = ask("GET", "/devices/d1/modules/m1" V, "");
+    assert_int_equal(r.status, 200);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -273,6 +306,7 @@ int main(void)
         TEST(sessions_hear_of_it),
         TEST(a_hundred_but_no_more),
         TEST(what_is_no_bulk_request),
+        TEST(wrong_types),
     };
 
     return cmocka_run_group_tests_name("api/hub_bulk_http", tests, NULL, NULL);

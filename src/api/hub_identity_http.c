@@ -169,10 +169,7 @@ static err read_put(struct http_call *call, const json *document, struct registr
                                                         "path.") };
         return OK;
     }
-    if (!hub_identity_json_match(&match, &c->if_etag)) {
-        *ret_verdict = VERDICT(ETAG_MISMATCH);
-        return OK;
-    }
+    c->if_etag = hub_identity_json_match(&match);
     TRY(hub_identity_json_read(call->env, document, &c->given, ret_verdict));
     if (verdict_is_granted(*ret_verdict)) {
         TRY(hub_registry_prepare(call->env, c));
@@ -228,10 +225,7 @@ static err read_delete(struct http_call *call, struct registry_change *c,
         *ret_verdict = VERDICT(ETAG_MISSING);
         return OK;
     }
-    if (!hub_identity_json_match(&match, &c->if_etag)) {
-        *ret_verdict = VERDICT(ETAG_MISMATCH);
-        return OK;
-    }
+    c->if_etag = hub_identity_json_match(&match);
     TRY(hub_registry_prepare(call->env, c));
     *ret_verdict = c->verdict;
     return OK;

@@ -14,15 +14,19 @@ void hub_identity_json_etag(int64_t etag, struct buf *out)
     base64_encode(buf_span(&digits), out);
 }
 
-bool hub_identity_json_match(const struct core_match *match, int64_t *ret_if_etag)
+int64_t hub_identity_json_match(const struct core_match *match)
 {
     uint8_t bytes[24];
     struct buf digits = buf_over(bytes, sizeof(bytes));
+    int64_t etag;
 
-    *ret_if_etag = -1;
-    return !match->is_given || match->is_any ||
-           (err_is_ok(base64_decode(match->etag, &digits)) &&
-            span_parse_int(buf_span(&digits), ret_if_etag));
+    if (!match->is_given || match->is_any) {
+        return -1;
+    }
+    return err_is_ok(base64_decode(match->etag, &digits)) &&
+                   span_parse_int(buf_span(&digits), &etag)
+               ? etag
+               : INT64_MAX;
 }
 
 const char *hub_identity_json_auth_word(enum device_auth auth)

@@ -21,10 +21,10 @@ err hub_identity_json_read(const struct env *env, const json *document, struct d
 
 /* An identity's ETag without quotes: base64 of a decimal number. */
 void hub_identity_json_etag(int64_t etag, struct buf *out);
-/* What If-Match, or a member, says of it. Negative: any will do. False: it is none of ours, so it
- * matches nothing. */
+/* What If-Match, or a member, asks for. Negative: any will do. INT64_MAX, which no identity has: it
+ * is none of ours. */
 struct core_match;
-bool hub_identity_json_match(const struct core_match *match, int64_t *ret_if_etag);
+int64_t hub_identity_json_match(const struct core_match *match);
 
 /* "sas", "selfSigned", "certificateAuthority", "none" */
 const char *hub_identity_json_auth_word(enum device_auth auth);

@@ -43,20 +43,6 @@ err hub_twin_http_get(struct http_call *call)
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
 }
 
-/* An If-Match that is no ETag of ours matches nothing. */
-static err read_match(struct http_call *call, int64_t *ret_if_etag, struct verdict *ret_verdict)
-{
-    struct core_match match;
-
-    TRY(http_call_if_match(call, &match));
-    *ret_if_etag = -1;
-    *ret_verdict = VERDICT(GRANTED);
-    if (match.is_given && !match.is_any && !hub_twin_json_parse_etag(match.etag, ret_if_etag)) {
-        *ret_verdict = VERDICT(ETAG_MISMATCH);
-    }
-    return OK;
-}
-
 /* A section that is null is as if it were not named. */
 static json *section_of(const json *object, const char *name)
 {
@@ -85,6 +71,7 @@ static err change_twin(struct http_call *call, bool is_replace)
     struct hub_twin_change change = { .is_replace = is_replace };
     struct hub hub;
     struct device device;
+    struct core_match match;
     struct span client_id;
     struct verdict v;
 
@@ -96,9 +83,8 @@ static err change_twin(struct http_call *call, bool is_replace)
         TRY(http_call_body_object(call, false, &document, &v));
     }
     if (verdict_is_granted(v)) {
-        TRY(read_match(call, &change.if_etag, &v));
-    }
-    if (verdict_is_granted(v)) {
+        TRY(http_call_if_match(call, &match));
+        change.if_etag = hub_twin_json_match(&match);
         read_sections(document, &change, &v);
     }
     if (verdict_is_granted(v)) {

@@ -121,6 +121,21 @@ static void conditions(void **state)
     }
 }
 
+static void conditions_of_what_is_not_there(void **state)
+{
+    static const char *const headers[] = { "", "If-Match: *\r\n", "If-Match: \"nonsense\"\r\n",
+                                           "If-Match: \"AAAAAAAAAAE=\"\r\n" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct wire_reply r = wire_ask_by(&w, POLICY_OF_HUB, "service", i % 2 ? "PUT" : "PATCH",
+                                          "/twins/d9" V, headers[i], "{}");
+
+        assert_int_equal(r.status, 404);
+        assert_string_equal(wire_header(&r, "iothub-errorcode"), "DeviceNotFound");
+    }
+}
+
 static void refusals(void **state)
 {
     static const struct {
@@ -168,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_fresh_twin_as_the_real_hub_prints_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conditions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(conditions_of_what_is_not_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
     };
 

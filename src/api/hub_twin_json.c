@@ -3,6 +3,7 @@
 #include "api/hub_twin_json.h"
 
 #include "api/hub_identity_json.h"
+#include "core/enrollment.h"
 #include "hub/twin.h"
 #include "util/base64.h"
 #include "util/cursor.h"
@@ -79,20 +80,23 @@ void hub_twin_json_etag(int64_t etag, struct buf *out)
     hub_twin_etag(etag, out);
 }
 
-bool hub_twin_json_parse_etag(struct span text, int64_t *ret_etag)
+int64_t hub_twin_json_match(const struct core_match *match)
 {
     uint8_t bytes[ETAG_BYTES];
     struct buf counter = buf_over(bytes, sizeof(bytes));
     struct cursor c;
-    uint64_t high;
+    uint64_t etag;
 
-    if (!err_is_ok(base64_decode(text, &counter)) || counter.len != ETAG_BYTES) {
-        return false;
+    if (!match->is_given || match->is_any) {
+        return -1;
+    }
+    if (!err_is_ok(base64_decode(match->etag, &counter)) || counter.len != ETAG_BYTES) {
+        return INT64_MAX;
     }
     c = cursor_over(buf_span(&counter));
-    high = cursor_u32(&c);
-    *ret_etag = (int64_t)(high << 32 | cursor_u32(&c));
-    return *ret_etag >= 0;
+    etag = (uint64_t)cursor_u32(&c) << 32;
+    etag |= cursor_u32(&c);
+    return etag < INT64_MAX ? (int64_t)etag : INT64_MAX;
 }
 
 static void write_identity(const struct device *d, const struct hub_standing *s,

@@ -21,7 +21,8 @@ void hub_twin_json_write_metadata(struct span metadata, int64_t created_ms, cons
                                   struct json_writer *w);
 /* Base64 of the counter, big-endian. */
 void hub_twin_json_etag(int64_t etag, struct buf *out);
-/* False: it is none of ours. */
-bool hub_twin_json_parse_etag(struct span text, int64_t *ret_etag);
+/* As hub_identity_json_match, of a twin. */
+struct core_match;
+int64_t hub_twin_json_match(const struct core_match *match);
 
 #endif
