@@ -44,6 +44,30 @@ static err resource_of(struct http_call *call, struct span host, struct span *re
     return arena_buf_end(call->env->arena, &out, ret_resource);
 }
 
+/* Does a token that covers the resource by its letters name the IDs in the path as they are? Those
+ * of a hub's devices and modules are told apart by their case, unlike the host and the fixed parts.
+ */
+static bool is_exact(const struct http_call *call, struct span host, struct span scope)
+{
+    struct span pattern = span_str(call->route->path);
+    size_t at = host.len;
+    size_t n = 0;
+
+    (void)span_cut(&pattern, '/');
+    while (!span_is_absent(pattern) && at < scope.len) {
+        struct span part = span_cut(&pattern, '/');
+        struct span id = span_starts_with(part, SPAN("{")) ? call->params[n++] : SPAN_NONE;
+
+        at++; /* the '/' */
+        if (!span_is_absent(id) && at < scope.len &&
+            !span_eq(span_first(span_from(scope, at), id.len), id)) {
+            return false;
+        }
+        at += span_is_absent(id) ? part.len : id.len;
+    }
+    return true;
+}
+
 /* Which rights a policy has in effect (reference iothub-service-api.md 1). */
 static int64_t effective(int64_t rights)
 {
@@ -77,7 +101,9 @@ static err check_token(struct http_call *call, const struct door *door,
     keys[1] = policy.secondary_key;
     TRY(sas_check(env->crypto, token, keys, 2, env->now_ms, &reason));
     TRY(resource_of(call, door->host, &resource));
-    if (reason == REASON_GRANTED && !sas_covers(token, resource)) {
+    if (reason == REASON_GRANTED &&
+        (!sas_covers(token, resource) ||
+         (door->owner_type == POLICY_OF_HUB && !is_exact(call, door->host, token->resource)))) {
         reason = REASON_TOKEN_SCOPE;
     }
     if (reason == REASON_GRANTED && (effective(policy.rights) & door->right) != door->right) {

@@ -198,6 +198,11 @@ static void conditions(void **state)
         { "PUT", "/devices/d1" V, NULL, 409, "DeviceAlreadyExists" },
         { "PUT", "/devices/d9" V, "*", 404, "DeviceNotFound" },
         { "PUT", "/devices/d9" V, "\"*\"", 404, "DeviceNotFound" },
+        { "PUT", "/devices/d9" V, "\"nonsense\"", 404, "DeviceNotFound" },
+        { "PUT", "/devices/d1/modules/m9" V, "\"MQ==\"", 404, "ModuleNotFound" },
+        { "DELETE", "/devices/d9" V, "\"nonsense\"", 404, "DeviceNotFound" },
+        { "PUT", "/devices/d1" V, "\"nonsense\"", 412, "PreconditionFailed" },
+        { "DELETE", "/devices/d1" V, "\"LTE=\"", 412, "PreconditionFailed" }, /* -1 */
         { "PUT", "/devices/d1" V, "\"AAAA\"", 412, "PreconditionFailed" },
         { "PUT", "/devices/d1" V, "\"MQ==\"", 412, "PreconditionFailed" },
         { "PUT", "/devices/d1" V, "\"\"", 412, "PreconditionFailed" },
@@ -327,7 +332,8 @@ static void bodies(void **state)
         { "{\"parentScopes\":{}}", NULL },
         { "{\"deviceScope\":\"\",\"parentScopes\":[]}", "\"type\":\"sas\"}}" },
     };
-    char long_reason[256];
+    char long_reason[1024];
+    struct buf at;
 
     (void)state;
     put("/devices/d1" V, "{}");
@@ -348,6 +354,14 @@ static void bodies(void **state)
 
         (void)snprintf(long_reason, sizeof(long_reason), "{\"statusReason\":\"%0*d\"}", len, 0);
         r = ask("PUT", "/devices/d1" V, "*", long_reason);
+        assert_int_equal(r.status, len > LIMIT_STATUS_REASON ? 400 : 200);
+        at = buf_over(long_reason, sizeof(long_reason) - 1); /* characters, not bytes */
+        buf_add_str(&at, "{\"statusReason\":\"");
+        for (int i = 0; i < len; i++) {
+            buf_add_str(&at, "\xf0\x9f\x94\xa7");
+        }
+        buf_add_str(&at, "\"}");
+        r = ask("PUT", "/devices/d1" V, "*", buf_cstr(&at));
         assert_int_equal(r.status, len > LIMIT_STATUS_REASON ? 400 : 200);
     }
 }
@@ -570,6 +584,51 @@ static void edge_devices(void **state)
 
 /* ---- who may ---- */
 
+/* A token may be for a part of the hub; the IDs in it are as exact as those in paths. */
+static void scopes_of_tokens(void **state)
+{
+    static const struct {
+        const char *scope, *target;
+        int status;
+    } cases[] = {
+        { "hub.localhost", "/devices/Dev" V, 200 },
+        { "HUB.localhost", "/devices/Dev" V, 200 },
+        { "hub.localhost/devices", "/devices/Dev" V, 200 },
+        { "hub.localhost/Devices", "/devices/Dev" V, 200 },
+        { "hub.localhost/devices/Dev", "/devices/Dev" V, 200 },
+        { "hub.localhost/devices/Dev", "/devices/%44ev" V, 200 },
+        { "hub.localhost/devices/Dev", "/devices/Dev/modules" V, 200 },
+        { "hub.localhost/devices/Dev", "/devices/Dev/modules/Mod" V, 200 },
+        { "hub.localhost/devices/Dev/modules/Mod", "/DEVICES/Dev/Modules/Mod" V, 200 },
+        { "hub.localhost/devices/dev", "/devices/Dev" V, 401 },
+        { "hub.localhost/devices/Dev", "/devices/dev" V, 401 },
+        { "hub.localhost/devices/dev", "/devices/Dev/modules/Mod" V, 401 },
+        { "hub.localhost/devices/Dev/modules/mod", "/devices/Dev/modules/Mod" V, 401 },
+        { "hub.localhost/devices/Dev", "/devices/Device" V, 401 },
+        { "hub.localhost/devices/Dev", "/devices" V, 401 },
+        { "hub.localhost/devices/Dev", "/devices/Dev%2Fmodules%2FMod" V, 401 },
+        { "hub.localhost", "/devices/Dev%2Fmodules%2FMod" V, 400 },
+        { "hub.localhost/devices/Dev", "/twins/Dev" V, 401 },
+        { "localhost", "/devices/Dev" V, 401 },
+        { "hub.local", "/devices/Dev" V, 401 },
+    };
+
+    (void)state;
+    put("/devices/Dev" V, "{}");
+    put("/devices/dev" V, "{}");
+    put("/devices/Dev/modules/Mod" V, "{}");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char header[600];
+        struct wire_reply r;
+
+        (void)snprintf(header, sizeof(header), "Authorization: %s\r\n",
+                       wire_token(&w, POLICY_OF_HUB, "iothubowner", cases[i].scope));
+        print_message("%s %s\n", cases[i].scope, cases[i].target);
+        r = wire_ask_host(&w, WIRE_HUB_HOST, "GET", cases[i].target, header, "");
+        assert_answer(&r, cases[i].status, NULL);
+    }
+}
+
 static void tokens_and_rights(void **state)
 {
     static const struct {
@@ -631,6 +690,7 @@ int main(void)
         TEST(so_many_modules_and_no_more),
         TEST(edge_devices),
         TEST(tokens_and_rights),
+        TEST(scopes_of_tokens),
     };
 
     return cmocka_run_group_tests_name("api/hub_identity_http", tests, NULL, NULL);

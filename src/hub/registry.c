@@ -23,6 +23,17 @@ struct run {
 
 /* ---- before ---- */
 
+/* Of UTF-8: each byte but those that go on with one. */
+static size_t count_characters(struct span text)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        n += (text.data[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
+
 err hub_registry_prepare(const struct env *env, struct registry_change *c)
 {
     struct device *d = &c->given;
@@ -41,7 +52,8 @@ err hub_registry_prepare(const struct env *env, struct registry_change *c)
     if (c->mode != REGISTRY_UPDATE_TWIN) {
         TRY(registry_check_credential(env, d, &c->verdict));
     }
-    if (verdict_is_granted(c->verdict) && d->status_reason.len > LIMIT_STATUS_REASON) {
+    if (verdict_is_granted(c->verdict) &&
+        count_characters(d->status_reason) > LIMIT_STATUS_REASON) {
         c->verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
                                        .detail = SPAN("statusReason is too long.") };
     }
