@@ -44,7 +44,7 @@ struct hub_job {
         };
         struct { /* TWIN */
             struct topic_twin_request request;
-            struct span hub, device_id, patch;
+            struct span hub, device_id, generation, patch;
             int64_t version; /* of the reported properties, after REPORT */
             struct span body;
         };

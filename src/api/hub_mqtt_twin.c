@@ -13,6 +13,10 @@ static err read_twin(struct task *t, struct hub_job *job)
     struct json_writer w = json_writer_over(&out);
 
     TRY(hub_twin_get(&t->env, job->hub, job->device_id, &device, &job->verdict));
+    if (verdict_is_granted(job->verdict) && !span_eq(device.generation_id, job->generation)) {
+        job->verdict =
+            VERDICT(DEVICE_NOT_FOUND); /* another of its ID: we are about to be cut off */
+    }
     if (!verdict_is_granted(job->verdict)) {
         return OK;
     }
@@ -23,7 +27,9 @@ static err read_twin(struct task *t, struct hub_job *job)
 
 static err report(struct task *t, struct hub_job *job)
 {
-    struct hub_twin_report r = { .patch = job->patch, .if_version = job->request.if_version };
+    const struct hub_twin_report r = { .patch = job->patch,
+                                       .if_version = job->request.if_version,
+                                       .generation_id = job->generation };
 
     return hub_twin_report(&t->env, job->hub, job->device_id, &r, &job->version, &job->verdict);
 }
@@ -85,6 +91,7 @@ enum surface_step hub_mqtt_twin_publish(struct hub_mqtt *h, const struct mqtt_pu
     job->request = request; /* spans of the input, which stays until the finish */
     job->hub = hub_mqtt_hub(h);
     job->device_id = hub_mqtt_client_id(h);
+    job->generation = span_of(h->generation, h->generation_len);
     job->patch = p->payload;
     t->run = run_twin;
     io->task = t;

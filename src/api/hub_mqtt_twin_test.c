@@ -302,6 +302,32 @@ static void a_new_device_inherits_nothing(void **state)
     close_wire(&w);
 }
 
+/* The former device, not yet cut off, neither sees the new one's twin nor writes to it. */
+static void a_new_devices_twin_is_its_own(void **state)
+{
+    struct wire w;
+
+    (void)state;
+    (void)open_as(&w, true);
+    wire_subscribe(&w, RES, 0);
+    (void)wire_expect_suback(&w);
+    stored.generation_id = SPAN("2");
+    stored.desired = SPAN("{\"new\":1}");
+    wire_put(&world, &KIND_DEVICE, &stored);
+    wire_publish(&w, PATCH "1", SPAN("{\"old\":1}"), 0, 0);
+    (void)expect_publish(&w, "$iothub/twin/res/404/?$rid=1", 0);
+    wire_publish(&w, GET "2", SPAN(""), 0, 0);
+    (void)expect_publish(&w, "$iothub/twin/res/404/?$rid=2", 0);
+    close_wire(&w);
+    (void)open_as(&w, true);
+    wire_subscribe(&w, RES, 0);
+    (void)wire_expect_suback(&w);
+    wire_publish(&w, GET "3", SPAN(""), 0, 0);
+    wire_expect_text(expect_publish(&w, "$iothub/twin/res/200/?$rid=3", 0),
+                     "{\"desired\":{\"new\":1,\"$version\":3},\"reported\":{\"$version\":1}}");
+    close_wire(&w);
+}
+
 static void filters_are_bounded(void **state)
 {
     static char filter[LIMIT_FILTERS + 2];
@@ -334,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_slow_reader_keeps_its_letters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(subscriptions_outlive_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_device_inherits_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_devices_twin_is_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filters_are_bounded, set_up, tear_down),
     };
 

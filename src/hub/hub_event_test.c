@@ -170,7 +170,9 @@ static void change(const char *tags, const char *desired, bool is_replace, enum 
 
 static void report(const char *patch)
 {
-    struct hub_twin_report r = { .patch = span_str(patch), .if_version = -1 };
+    struct hub_twin_report r = { .patch = span_str(patch),
+                                 .if_version = -1,
+                                 .generation_id = SPAN("g") };
     struct verdict v;
     int64_t version;
 

@@ -90,7 +90,9 @@ static void assert_text(const char *expected, struct span s)
 
 static struct verdict report(const char *patch, int64_t if_version, int64_t *ret_version)
 {
-    struct hub_twin_report r = { .patch = span_str(patch), .if_version = if_version };
+    struct hub_twin_report r = { .patch = span_str(patch),
+                                 .if_version = if_version,
+                                 .generation_id = before.generation_id };
     struct verdict v;
 
     arena_reset(&arena);

@@ -18,7 +18,8 @@ struct twin_work {
     const struct hub_twin_change *change;
     json *patch; /* of the reported properties */
     int64_t if_version;
-    size_t arena_mark; /* what lies behind belongs to one run of the transaction */
+    struct span generation_id; /* of who reports */
+    size_t arena_mark;         /* what lies behind belongs to one run of the transaction */
     struct verdict verdict;
 };
 
@@ -185,6 +186,10 @@ static err report(struct store_tx *tx, void *arg)
     if (!is_found) {
         return OK;
     }
+    if (!span_eq(w->device.generation_id, w->generation_id)) {
+        w->verdict = VERDICT(DEVICE_NOT_FOUND);
+        return OK;
+    }
     if (w->if_version >= 0 && w->if_version != w->device.reported_version) {
         w->verdict = VERDICT(ETAG_MISMATCH);
         return OK;
@@ -200,7 +205,8 @@ err hub_twin_report(const struct env *env, struct span hub, struct span device_i
     AUTO(json) json *patch = NULL;
     struct twin_work w = { .env = env,
                            .device = { .hub = hub, .device_id = device_id },
-                           .if_version = r->if_version };
+                           .if_version = r->if_version,
+                           .generation_id = r->generation_id };
 
     if (!err_is_ok(json_parse(r->patch, LIMIT_JSON_DEPTH, &patch))) {
         *ret_verdict = VERDICT(BODY_MALFORMED);

@@ -13,8 +13,9 @@ struct store_tx;
 
 /* A device's own change of its reported properties, as it wrote it. */
 struct hub_twin_report {
-    struct span patch;  /* JSON object: members replace, null deletes (RFC 7386) */
-    int64_t if_version; /* only if this is still their version; negative: whatever it is */
+    struct span patch;         /* JSON object: members replace, null deletes (RFC 7386) */
+    int64_t if_version;        /* only if this is still their version; negative: whatever it is */
+    struct span generation_id; /* of the device that says so: another of its ID is not it */
 };
 /* *ret_version: theirs afterwards. BODY_MALFORMED, FIELD_INVALID (a limit; detail names the
  * member), ETAG_MISMATCH, DEVICE_NOT_FOUND, MODULE_NOT_FOUND. */
