@@ -13,6 +13,7 @@
 #include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/registry.h"
+#include "hub/twin.h"
 #include "model/limits.h"
 #include "store/store.h"
 #include "util/hex.h"
@@ -196,6 +197,29 @@ static struct device get(const char *device_id)
     assert_ok(hub_device_get(&env, HUB, span_str(device_id), &d, &v));
     assert_reason(GRANTED, v);
     return d;
+}
+
+/* An enrollment may say what no twin can hold: the device is none the worse for it. */
+static void an_odd_initial_twin(void **state)
+{
+    struct placement p = placement("odd", "AA");
+    AUTO(json) json *patch = NULL;
+    struct hub_twin_change change = { .if_etag = -1 };
+    struct device d;
+    struct bus *bus;
+    struct verdict v;
+
+    (void)state;
+    p.initial_twin = SPAN("{\"properties\":{\"desired\":{\"$lastUpdated\":1,\"$version\":4,\"a\":{"
+                          "\"$lastUpdated\":2,\"b\":1}}}}");
+    assert_ok(store_write(store, place_it, &p));
+    assert_ok(json_parse(SPAN("{\"c\":1}"), LIMIT_JSON_DEPTH, &patch));
+    assert_ok(bus_new(&bus));
+    change.desired = patch;
+    assert_ok(hub_twin_change(&env, bus, HUB, SPAN("odd"), &change, &d, &v));
+    bus_free(bus);
+    assert_reason(GRANTED, v);
+    assert_span("{\"a\":{\"b\":1},\"c\":1}", d.desired);
 }
 
 static void what_provisioning_leaves(void **state)
@@ -561,7 +585,8 @@ static void who_may_connect_by_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_hub_and_its_policies), CASE(what_provisioning_leaves), CASE(disabling_cuts_off),
+        CASE(a_hub_and_its_policies), CASE(what_provisioning_leaves),
+        CASE(an_odd_initial_twin),    CASE(disabling_cuts_off),
         CASE(who_may_connect),        CASE(who_may_connect_by_token),
     };
 

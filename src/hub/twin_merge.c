@@ -203,9 +203,8 @@ static err merge_object(struct merge *m, const char *name, json *was, json *patc
                         : put_named(m, it.name, it.value, now, json_member(metadata, it.name)));
     }
     for (struct json_iter it = json_first(patch); it.name; json_next(&it)) {
-        bool is_system = name == NULL && is_system_member(it.name);
-
-        if (!is_system && json_member(was, it.name) == NULL) {
+        /* Ours, wherever it is: only an initial twin may have more of them. */
+        if (it.name[0] != '$' && json_member(was, it.name) == NULL) {
             TRY(put_named(m, it.name, NULL, it.value, NULL));
         }
     }
