@@ -2,6 +2,7 @@
 #include "hub/hub.h"
 
 #include "crypto/crypto.h"
+#include "hub/settings.h"
 #include "model/limits.h"
 #include "store/store.h"
 
@@ -125,6 +126,9 @@ static err run_create(struct hub_work *w, struct span host_name, struct hub *ret
     crypto_wipe(w->keys, sizeof w->keys);
     TRY(written);
     if (verdict_is_granted(w->verdict)) {
+        struct hub_settings settings;
+
+        TRY(hub_settings_of(w->env, &w->hub, &settings)); /* no longer those of a former one */
         *ret_hub = w->hub;
     }
     *ret_verdict = w->verdict;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "crypto/crypto.h"
+#include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/limits.h"
 #include "model/limits.h"
@@ -393,6 +394,53 @@ static void test_a_quota_outlives_a_restart(void **state)
     assert_reason(MESSAGE_QUOTA_EXCEEDED, use_for(THROTTLE_D2C_SENDS, "d", 0, &wait_s));
 }
 
+static err find_usage(struct store_tx *tx, void *arg)
+{
+    struct hub_usage row = { .hub = HOST };
+
+    return store_find(tx, &KIND_HUB_USAGE, &row, &arena, &row, arg);
+}
+
+/* A hub that took a deleted one's name has neither its settings nor what it had used. */
+static void test_a_new_hub_of_the_name(void **state)
+{
+    const struct hub_order order = { .name = SPAN("h"),
+                                     .host_name = HOST,
+                                     .id_scope = SPAN("0ne00000001") };
+    const struct hub_removal removal = {
+        .id_scope = order.id_scope, .name = order.name, .is_forced = true, .most = 1000
+    };
+    struct bus *bus;
+    struct hub hub;
+    struct verdict v;
+    bool again, is_done, has_usage = true;
+    int wait_s;
+
+    (void)state;
+    assert_ok(bus_new(&bus));
+    assert_reason(GRANTED, patch("{\"properties\":{\"disableDeviceSAS\":true},"
+                                 "\"limits\":{\"dailyMessages\":2}}"));
+    assert_reason(GRANTED, use_for(THROTTLE_D2C_SENDS, "d", 0, &wait_s));
+    assert_reason(GRANTED, use_for(THROTTLE_D2C_SENDS, "d", 0, &wait_s));
+    assert_ok(hub_remove(&env, bus, &removal, &is_done, &v));
+    assert_reason(GRANTED, v);
+    assert_true(is_done);
+    assert_ok(hub_limits_flush(&env, NULL, NULL, &again));
+    assert_ok(store_read(store, find_usage, &has_usage));
+    assert_false(has_usage);
+    env.now_ms++;
+    assert_ok(hub_create(&env, &order, &hub, &v));
+    assert_reason(GRANTED, v);
+    assert_false(settings().is_device_sas_disabled);
+    assert_reason(GRANTED, patch("{\"limits\":{\"dailyMessages\":2}}"));
+    assert_int_equal(hub_limits_used_today(limits, HOST, env.now_ms), 0);
+    assert_reason(GRANTED, use_for(THROTTLE_D2C_SENDS, "d", 0, &wait_s));
+    assert_ok(hub_limits_flush(&env, NULL, NULL, &again));
+    assert_ok(store_read(store, find_usage, &has_usage));
+    assert_true(has_usage);
+    bus_free(bus);
+}
+
 /* ---- a session's turn ---- */
 
 static const struct hub_use send = { .operation = THROTTLE_D2C_SENDS,
@@ -509,6 +557,7 @@ int main(void)
         TEST(test_methods_by_bytes),
         TEST(test_a_quota_begins_anew_each_day),
         TEST(test_a_quota_outlives_a_restart),
+        TEST(test_a_new_hub_of_the_name),
         TEST(test_turns),
         TEST(test_a_turn_that_never_comes),
         TEST(test_counted),

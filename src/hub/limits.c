@@ -33,6 +33,7 @@ struct hub_limits_hub {
     _Atomic uint64_t refused[THROTTLE_OPERATIONS], delayed[THROTTLE_OPERATIONS];
     _Atomic uint64_t quota_refused, quota_delayed;
     /* Under the table's lock. */
+    int64_t created_ms; /* of its row: another hub may take its name */
     struct hub_settings settings;
     size_t host_len, text_len;
     uint8_t *text; /* of hub.settings, as taken up */
@@ -132,7 +133,8 @@ static bool is_known(struct hub_limits *l, const struct hub *hub, struct hub_set
 
     (void)pthread_rwlock_rdlock(&l->lock);
     h = find(l, hub->host_name);
-    is = h != NULL && span_eq(span_of(h->text, h->text_len), hub->settings);
+    is = h != NULL && h->created_ms == hub->created_ms &&
+         span_eq(span_of(h->text, h->text_len), hub->settings);
     if (is) {
         *ret_settings = h->settings;
     }
@@ -196,8 +198,7 @@ static void make_room(struct hub_limits *l)
     }
 }
 
-static struct hub_limits_hub *new_hub(struct hub_limits *l, struct span host,
-                                      const struct hub_usage *usage)
+static struct hub_limits_hub *new_hub(struct hub_limits *l, struct span host)
 {
     struct hub_limits_hub *h = calloc(1, sizeof *h + host.len);
 
@@ -207,11 +208,15 @@ static struct hub_limits_hub *new_hub(struct hub_limits *l, struct span host,
         if (host.len > 0) {
             memcpy(h->host, host.data, host.len);
         }
-        atomic_init(&h->day, usage->day);
-        atomic_init(&h->used, usage->messages);
-        atomic_init(&h->flushed, usage->messages);
     }
     return h;
+}
+
+static void count_from(struct hub_limits_hub *h, const struct hub_usage *usage)
+{
+    atomic_store(&h->day, usage->day);
+    atomic_store(&h->used, usage->messages);
+    atomic_store(&h->flushed, usage->messages);
 }
 
 static err put_in(struct hub_limits *l, const struct hub *hub, const struct hub_usage *usage,
@@ -234,14 +239,19 @@ static err put_in(struct hub_limits *l, const struct hub *hub, const struct hub_
         struct hub_limits_hub **slot = slot_of(l, hub->host_name);
 
         make_room(l);
-        h = new_hub(l, hub->host_name, usage);
+        h = new_hub(l, hub->host_name);
         if (h != NULL) {
+            h->created_ms = -1;
             h->next = *slot;
             *slot = h;
             l->n++;
         }
     }
     if (h != NULL) {
+        if (h->created_ms != hub->created_ms) {
+            count_from(h, usage);
+            h->created_ms = hub->created_ms;
+        }
         free(h->text);
         h->text = text;
         h->text_len = len;
@@ -637,9 +647,11 @@ void hub_limits_each(struct hub_limits *l, hub_limits_fn fn, void *arg)
 }
 
 struct flush {
+    const struct env *env;
     size_t n;
     struct {
         struct hub_limits_hub *hub; /* held */
+        int64_t created_ms;
         struct hub_usage usage;
     } of[LIMIT_HUBS_FLUSHED];
 };
@@ -654,6 +666,7 @@ static void gather(struct hub_limits *l, struct flush *f)
             if (used != atomic_load(&h->flushed) && f->n < LIMIT_HUBS_FLUSHED) {
                 (void)atomic_fetch_add(&h->n_held, 1);
                 f->of[f->n].hub = h;
+                f->of[f->n].created_ms = h->created_ms;
                 f->of[f->n++].usage = (struct hub_usage){ .hub = span_of(h->host, h->host_len),
                                                           .day = atomic_load(&h->day),
                                                           .messages = used };
@@ -666,9 +679,17 @@ static void gather(struct hub_limits *l, struct flush *f)
 static err write_usage(struct store_tx *tx, void *arg)
 {
     const struct flush *f = arg;
+    size_t mark = f->env->arena->used;
 
     for (size_t i = 0; i < f->n; i++) {
-        TRY(store_put(tx, &KIND_HUB_USAGE, &f->of[i].usage));
+        struct hub hub = { .host_name = f->of[i].usage.hub };
+        bool is_there;
+
+        TRY(store_find(tx, &KIND_HUB, &hub, f->env->arena, &hub, &is_there));
+        f->env->arena->used = mark;
+        if (is_there && hub.created_ms == f->of[i].created_ms) {
+            TRY(store_put(tx, &KIND_HUB_USAGE, &f->of[i].usage));
+        }
     }
     return OK;
 }
@@ -687,6 +708,8 @@ err hub_limits_flush(const struct env *env, struct bus *bus, void *arg, bool *ag
     if (f == NULL) {
         return ERR(NOMEM);
     }
+    f->env = env;
+    f->n = 0;
     gather(env->limits, f);
     if (f->n > 0) {
         e = store_write(env->store, write_usage, f);
