@@ -306,6 +306,104 @@ describe('hubs', () => {
     await want(204, at(z, 'DELETE', '/devices/own', { headers: any }));
   });
 
+  test('whatever a hub has, a login or a device of the other\'s hub reaches none of it', async () => {
+    const V = 'api-version=2021-04-12';
+    const at = (t, method, target, { as, body, headers } = {}) => b.request(method, target, { host: t.hub.host, body, headers: { Authorization: as ?? sas(t.hub.login, { resource: t.hub.host }), ...headers } });
+    const sasKey = (key) => ({ authentication: { type: 'sas', symmetricKey: { primaryKey: key, secondaryKey: key } } });
+    const keyOf = { a: crypto.randomBytes(32).toString('base64'), z: crypto.randomBytes(32).toString('base64') };
+    for (const t of [a, z]) {
+      await want(200, at(t, 'PUT', `/devices/box?${V}`, { body: sasKey(keyOf[t.name]) }));
+      await want(200, at(t, 'PUT', `/devices/box/modules/m?${V}`, { body: sasKey(keyOf[t.name]) }));
+      await want(201, at(t, 'POST', `/messages/deviceBound?${V}`, { body: `for ${t.name}`, headers: { 'iothub-to': '/devices/box/messages/deviceBound', 'iothub-ack': 'full', 'iothub-messageid': `of-${t.name}`, 'Content-Type': 'text/plain' } }));
+    }
+    const guid = crypto.randomUUID();
+    const service = ['GET /devices', 'POST /devices', 'POST /devices/query', 'GET /devices/box', 'PUT /devices/box', 'DELETE /devices/box',
+      'GET /devices/box/modules', 'GET /devices/box/modules/m', 'PUT /devices/box/modules/m', 'DELETE /devices/box/modules/m', 'GET /statistics/devices', 'GET /statistics/service',
+      'GET /twins/box', 'PATCH /twins/box', 'PUT /twins/box', 'GET /twins/box/modules/m', 'PATCH /twins/box/modules/m', 'PUT /twins/box/modules/m',
+      'POST /twins/box/methods', 'POST /twins/box/modules/m/methods', 'POST /digitaltwins/box/commands/c', 'POST /digitaltwins/box/components/x/commands/c',
+      'GET /messages/events', 'POST /messages/devicebound', 'DELETE /devices/box/commands', 'DELETE /devices/box/modules/m/commands',
+      'GET /messages/servicebound/feedback', `DELETE /messages/servicebound/feedback/${guid}`, `POST /messages/servicebound/feedback/${guid}/abandon`];
+    const own = ['POST /devices/box/messages/events', 'POST /devices/box/modules/m/messages/events', 'GET /devices/box/messages/devicebound', `DELETE /devices/box/messages/devicebound/${guid}`,
+      `POST /devices/box/messages/devicebound/${guid}/abandon`, 'GET /devices/box/modules/m/messages/devicebound', `DELETE /devices/box/modules/m/messages/devicebound/${guid}`,
+      `POST /devices/box/modules/m/messages/devicebound/${guid}/abandon`];
+    const byKey = (t, key, path) => deviceToken(`${t.hub.host}${path}`, key);
+    // of the back end: the other hub's, either instance's, the server's; and what a device has, its own key
+    const strangers = [sas(a.hub.login), sas(a.hub.login, { resource: z.hub.host }), sas(a.login, { resource: z.hub.host }), sas(z.login, { resource: z.hub.host }), sas(b.dev.serverConnectionString, { resource: z.hub.host })];
+    for (const [routes, more] of [[service, [byKey(z, keyOf.z, '/devices/box'), byKey(z, keyOf.z, '')]], [own, [byKey(a, keyOf.a, '/devices/box'), byKey(z, keyOf.a, '/devices/box'), byKey(a, keyOf.z, '/devices/box'), byKey(z, keyOf.z, '/devices/other')]]]) {
+      for (const route of routes) {
+        const [method, path] = route.split(' ');
+        for (const as of [...strangers, ...more]) {
+          const r = await want(401, at(z, method, `${path}?${V}`, { as, body: method === 'GET' || method === 'DELETE' ? undefined : {}, headers: { 'If-Match': '*' } }), route);
+          assert.ok(!r.text.includes(keyOf.z) && !r.text.includes('generationId'), r.text);
+        }
+      }
+    }
+    // the module's key is not its device's, nor the device's its module's, though they were the same text: the token's reach decides
+    await want(401, at(z, 'POST', `/devices/box/messages/events?${V}`, { as: byKey(z, keyOf.z, '/devices/box/modules/m'), body: 'x' }));
+    await want(401, at(z, 'POST', `/devices/box/modules/m/messages/events?${V}`, { as: byKey(z, keyOf.z, '/devices/box/modules/n'), body: 'x' }));
+    // each one's queue, feedback and purge are its own
+    const received = await want(200, at(a, 'GET', `/devices/box/messages/devicebound?${V}`, { as: byKey(a, keyOf.a, '/devices/box') }));
+    assert.equal(received.text, 'for a');
+    const lock = received.headers.etag.slice(1, -1);
+    await want(412, at(z, 'DELETE', `/devices/box/messages/devicebound/${lock}?${V}`, { as: byKey(z, keyOf.z, '/devices/box') }));
+    await want(204, at(a, 'DELETE', `/devices/box/messages/devicebound/${lock}?${V}`, { as: byKey(a, keyOf.a, '/devices/box') }));
+    await want(204, at(z, 'GET', `/messages/servicebound/feedback?${V}`));
+    const told = await want(200, at(a, 'GET', `/messages/servicebound/feedback?${V}`));
+    assert.deepEqual(told.json.map((f) => f.originalMessageId), ['of-a']);
+    await want(412, at(z, 'DELETE', `/messages/servicebound/feedback/${told.headers.etag.slice(1, -1)}?${V}`));
+    assert.equal((await want(200, at(a, 'DELETE', `/devices/box/commands?${V}`))).json.totalMessagesPurged, 0);
+    assert.equal((await want(200, at(z, 'GET', `/devices/box?${V}`))).json.cloudToDeviceMessageCount, 1);
+    // a twin's change is the one's alone
+    await want(200, at(a, 'PATCH', `/twins/box?${V}`, { body: { tags: { of: 'a' }, properties: { desired: { of: 'a' } } } }));
+    const twin = (await want(200, at(z, 'GET', `/twins/box?${V}`))).json;
+    assert.deepEqual([twin.tags, twin.properties.desired.of, twin.version], [undefined, undefined, 2]);
+    // events: a's telemetry is read by nobody at z
+    await want(204, at(a, 'POST', `/devices/box/messages/events?${V}`, { as: byKey(a, keyOf.a, '/devices/box'), body: 'said at a' }));
+    await want(204, at(z, 'POST', `/devices/box/messages/events?${V}`, { as: byKey(z, keyOf.z, '/devices/box'), body: 'said at z' }));
+    const read = await b.ok('hub', 'monitor-events', '--from', 'start', '--device-id', 'box', '--count', '1', '--output', 'json', '--timeout', '20', '--hub-login', z.hub.login);
+    assert.ok(read.includes('said at z') && !read.includes('said at a'), read);
+    // a method waits for the device of its own hub
+    const m = await b.mqtt({}, { servername: a.hub.host });
+    assert.equal(await m.connect({ clientId: 'box', username: `${a.hub.host}/box/?${V}`, password: byKey(a, keyOf.a, '/devices/box') }), 0);
+    await m.subscribe('$iothub/methods/POST/#', 0);
+    await want(404, at(z, 'POST', `/twins/box/methods?${V}`, { body: { methodName: 'go', responseTimeoutInSeconds: 5 } }));
+    assert.ok(m.packets.every((p) => p.type !== 'publish'));
+    m.end();
+    for (const t of [a, z]) await want(204, at(t, 'DELETE', `/devices/box?${V}`, { headers: { 'If-Match': '*' } }));
+  });
+
+  test('settings and CAs of a hub are the business of the instance that made it', async () => {
+    const settings = '/berth/v1/hubs/hub', ca1 = `${settings}/certificates/ca1`;
+    await want(200, ask(z, 'PATCH', settings, { body: { properties: { disableModuleSAS: true } } }));
+    assert.equal((await want(200, ask(a, 'GET', settings))).json.properties.disableModuleSAS, false);
+    await want(200, ask(z, 'PATCH', settings, { body: { properties: { disableModuleSAS: null } } }));
+    await want(200, ask(z, 'PUT', '/berth/v1/hubs/another', { body: { hostName: 'another.z.localhost', link: false } }));
+    for (const [method, body] of [['GET'], ['PATCH', {}], ['DELETE']]) await want(404, ask(a, method, '/berth/v1/hubs/another', { body }));
+    await want(204, ask(z, 'DELETE', '/berth/v1/hubs/another'));
+    await want(200, ask(z, 'PUT', ca1, { body: caBody(onlyA.cert) }));
+    await want(404, ask(a, 'GET', ca1));
+    await want(404, ask(a, 'DELETE', ca1));
+    // alone at its own hub's door it counts
+    const d = await pki.make('by-ca', { issuer: onlyA });
+    const connect = async (t) => {
+      const m = await b.mqtt(d, { servername: t.hub.host });
+      const code = await m.connect({ clientId: 'by-ca', username: `${t.hub.host}/by-ca/?api-version=2021-04-12` });
+      m.destroy();
+      return code;
+    };
+    const identity = (t, method, more = {}) => b.request(method, '/devices/by-ca?api-version=2021-04-12', { host: t.hub.host, ...more, headers: { Authorization: sas(t.hub.login, { resource: t.hub.host }), ...more.headers } });
+    for (const t of [a, z]) await want(200, identity(t, 'PUT', { body: { authentication: { type: 'certificateAuthority' } } }));
+    assert.equal(await connect(z), 0);
+    assert.equal(await connect(a), 5);
+    for (const [method, target, body] of [['GET', settings], ['PATCH', settings, {}], ['GET', '/berth/v1/hubs/hub/certificates'], ['GET', ca1], ['PUT', ca1, caBody(ca.cert)], ['DELETE', ca1],
+      ['POST', `${ca1}/generateVerificationCode`], ['POST', `${ca1}/verify`, {}]]) {
+      for (const as of [sas(a.login), sas(a.login, { resource: z.host }), sas(z.hub.login, { resource: z.host })]) await want(401, ask(z, method, target, { body, as }), `${method} ${target}`);
+    }
+    await want(204, ask(z, 'DELETE', ca1));
+    assert.equal(await connect(z), 5);
+    for (const t of [a, z]) await want(204, identity(t, 'DELETE', { headers: { 'If-Match': '*' } }));
+  });
+
   test('a device of the one is nobody at the other\'s hub', async () => {
     const d = await pki.make('walker', { issuer: ca });
     await register(a.idScope, 'walker', { device: d });
