@@ -131,12 +131,23 @@ static void hold_off(struct hub_mqtt *h, const struct surface_io *io)
     h->c2d.is_held_off = true;
 }
 
+/* Further away than anything is waited for: the clock went back. */
+static bool is_retry_misplaced(const struct hub_mqtt_c2d *c, int64_t now_ms)
+{
+    int64_t most_ms = c->is_held_off ? LIMIT_C2D_RETRY_MS : 2 * LIMIT_C2D_LOCK_MAX_MS;
+
+    return c->retry_ms != INT64_MAX && c->retry_ms - now_ms > most_ms;
+}
+
 enum surface_step hub_mqtt_deliver_c2d(struct hub_mqtt *h, bool is_quiet, struct surface_io *io)
 {
     struct hub_job *job;
     struct task *t;
 
     h->c2d.packets++;
+    if (is_retry_misplaced(&h->c2d, io->now_ms)) {
+        hub_mqtt_on_retry(h);
+    }
     if (h->state != HUB_MQTT_OPEN || h->c2d.is_held_off || !is_turn_due(h, is_quiet)) {
         return SURFACE_IDLE;
     }

@@ -413,6 +413,24 @@ static void telemetry_does_not_hold_up_acknowledgements(void **state)
     close_wire(&w);
 }
 
+/* The moment to try again was an hour away all of a sudden. */
+static void tries_again_when_the_clock_went_back(void **state)
+{
+    struct wire w;
+
+    (void)state;
+    open(&w);
+    subscribe(&w, FILTER, 1);
+    enqueue(1, 1);
+    w.is_full = true;
+    listen(&w);
+    w.is_full = false;
+    w.now_ms -= 3600 * 1000;
+    wire_pump(&w);
+    expect_message(&w, 1, false);
+    close_wire(&w);
+}
+
 /* Its last acknowledgements and DISCONNECT arrive together. */
 static void what_was_acknowledged_before_a_goodbye(void **state)
 {
@@ -455,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_module_has_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tries_again_when_the_server_was_busy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_acknowledged_before_a_goodbye, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tries_again_when_the_clock_went_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(telemetry_does_not_hold_up_acknowledgements, set_up,
                                         tear_down),
     };

@@ -28,10 +28,17 @@ err c2d_queue_end(const struct c2d_queue_tx *q, const struct c2d_message *m,
 err c2d_queue_end_if_dead(const struct c2d_queue_tx *q, const struct c2d_message *m,
                           bool *ret_is_dead);
 
+/* Does a lock hold that ends at until_ms? Not when it is further away than any lock lasts (twice
+ * that, as workers' clocks differ a little): then the clock went back. */
+static inline bool c2d_queue_lock_holds(int64_t until_ms, int64_t now_ms)
+{
+    return until_ms > now_ms && until_ms - now_ms <= 2 * LIMIT_C2D_LOCK_MAX_MS;
+}
+
 /* Is it in flight over HTTPS? */
 static inline bool c2d_queue_is_locked(const struct c2d_message *m, int64_t now_ms)
 {
-    return !span_is_absent(m->lock_token) && m->locked_until_ms > now_ms;
+    return !span_is_absent(m->lock_token) && c2d_queue_lock_holds(m->locked_until_ms, now_ms);
 }
 
 #endif

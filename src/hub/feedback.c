@@ -3,6 +3,7 @@
  * that the token locks. */
 #include "hub/feedback.h"
 
+#include "hub/c2d_queue.h"
 #include "hub/lock_token.h"
 #include "hub/settings.h"
 
@@ -76,7 +77,7 @@ struct work {
 
 static bool is_free(const struct feedback *f, int64_t now_ms)
 {
-    return f->locked_until_ms <= now_ms && f->expires_ms > now_ms;
+    return !c2d_queue_lock_holds(f->locked_until_ms, now_ms) && f->expires_ms > now_ms;
 }
 
 static err find_free(const void *row, void *arg, bool *more)

@@ -485,6 +485,29 @@ static void locks_and_settles(void **state)
     assert_feedback("2=Rejected 1=Success");
 }
 
+/* Time that was set back must not lengthen locks by as much. */
+static void a_clock_that_goes_back(void **state)
+{
+    enum { HOUR_MS = 3600 * 1000 };
+    struct hub_feedback_batch batch;
+    char first[64];
+
+    (void)state;
+    send("1");
+    send("2");
+    (void)snprintf(first, sizeof(first), "%s", receive("1"));
+    env.now_ms -= 1000;
+    (void)receive("2"); /* a second does no harm */
+    receive(NULL);
+    env.now_ms -= HOUR_MS;
+    assert_reason(GRANTED, settle(first, HUB_C2D_COMPLETE)); /* nobody else has got it yet */
+    assert_reason(GRANTED, settle(receive("2"), HUB_C2D_COMPLETE));
+    assert_ok(hub_feedback_receive(&env, HUB, &batch));
+    assert_int_equal(batch.n, 2);
+    env.now_ms -= HOUR_MS;
+    assert_feedback("1=Success 2=Success");
+}
+
 static void abandons_so_often(void **state)
 {
     (void)state;
@@ -683,6 +706,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(redelivers_to_the_next_session, setup, teardown),
         cmocka_unit_test_setup_teardown(qos_0_completes_by_delivering, setup, teardown),
         cmocka_unit_test_setup_teardown(locks_and_settles, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(abandons_so_often, setup, teardown),
         cmocka_unit_test_setup_teardown(doors_keep_out_of_each_others_way, setup, teardown),
         cmocka_unit_test_setup_teardown(expires_with_feedback, setup, teardown),

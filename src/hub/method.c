@@ -180,12 +180,23 @@ static bool end(struct hub_call *c, enum reason reason, int64_t now_ms)
     return true;
 }
 
+/* The clock went back to before it began: its time starts anew. */
+static void begin_anew(struct hub_call *c, int64_t now_ms)
+{
+    c->began_ms = now_ms;
+    c->posted_ms = c->posted_ms == INT64_MAX ? INT64_MAX : now_ms;
+    c->drain_ms = INT64_MAX;
+}
+
 bool hub_call_look(struct hub_call *c, bool stops, int64_t now_ms)
 {
     enum bus_call_state state;
 
     if (c->is_over) {
         return true;
+    }
+    if (now_ms < c->began_ms) {
+        begin_anew(c, now_ms);
     }
     if (c->is_refused) {
         return end(c, REASON_THROTTLED, now_ms);

@@ -304,6 +304,24 @@ static void times(void **state)
     }
 }
 
+/* A clock that goes back gives a call its time once more, and not what it went back by. */
+static void a_clock_that_goes_back(void **state)
+{
+    struct hub_call *c;
+
+    (void)state;
+    connect_device();
+    c = begin(0, 5);
+    (void)take();
+    assert_false(hub_call_look(c, false, NOW_MS + 1000));
+    assert_false(hub_call_look(c, false, NOW_MS - 3600000));
+    assert_true(hub_call_deadline(c) <= NOW_MS - 3600000 + 5000);
+    assert_true(hub_call_look(c, false, NOW_MS - 3600000 + 5000));
+    assert_reason(DEVICE_TIMEOUT, c->end.reason);
+    assert_true(c->end.waited_ms <= 5000);
+    hub_call_free(c);
+}
+
 /* One that went before it took the call is as if it had not been there; one that went after may
  * come back. */
 static void a_device_that_goes(void **state)
@@ -373,6 +391,7 @@ int main(void)
         CASE(rids_are_hex_and_new_each_time),
         CASE(an_answer),
         CASE(times),
+        CASE(a_clock_that_goes_back),
         CASE(a_device_that_goes),
         CASE(too_many),
     };
