@@ -61,12 +61,20 @@ static void post(struct bus *b, struct bus_member *m, struct bus_call *c)
 
 /* ---- the caller ---- */
 
+static size_t lane_of(const struct bus *b, const struct bus_call *c)
+{
+    return bus_inside_hash(b, c->hub, SPAN_NONE) % BUS_CALL_LANES;
+}
+
 static bool has_too_many(struct bus *b, const struct bus_call *c, size_t bytes)
 {
     struct bus_call *head = *ring_of(b, c->hub, c->client_id);
+    size_t lane = lane_of(b, c);
     size_t n = 0;
 
-    if (b->n_calls >= LIMIT_CALLS || b->call_bytes + bytes > LIMIT_CALL_BYTES) {
+    if (b->n_calls >= LIMIT_CALLS || b->call_bytes + bytes > LIMIT_CALL_BYTES ||
+        b->call_lanes[lane].n >= LIMIT_CALLS_HUB ||
+        b->call_lanes[lane].bytes + bytes > LIMIT_CALL_BYTES_HUB) {
         return true;
     }
     for (struct bus_call *x = head; x != NULL; x = next_of(x, head)) {
@@ -90,6 +98,8 @@ static void link_last(struct bus *b, struct bus_call *c)
     }
     b->n_calls++;
     b->call_bytes += c->bytes_;
+    b->call_lanes[lane_of(b, c)].n++;
+    b->call_lanes[lane_of(b, c)].bytes += c->bytes_;
 }
 
 static void unlink_call(struct bus *b, struct bus_call *c)
@@ -104,6 +114,8 @@ static void unlink_call(struct bus *b, struct bus_call *c)
     c->next_ = c->prev_ = NULL;
     b->n_calls--;
     b->call_bytes -= c->bytes_;
+    b->call_lanes[lane_of(b, c)].n--;
+    b->call_lanes[lane_of(b, c)].bytes -= c->bytes_;
 }
 
 bool bus_call_begin(struct bus *b, struct bus_call *c, struct bus_letter *letter)

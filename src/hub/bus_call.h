@@ -37,8 +37,8 @@ struct bus_call {
 /* ---- the caller ---- */
 
 /* Takes the letter (of kind METHOD, made by bus_letter_new) over and posts it, now or as soon as it
- * can be. False: LIMIT_CALLS, LIMIT_CALL_BYTES or LIMIT_CALLS_DEVICE is reached; the letter stays
- * the caller's. */
+ * can be. False: LIMIT_CALLS, LIMIT_CALL_BYTES, the same of the hub or LIMIT_CALLS_DEVICE is
+ * reached; the letter stays the caller's. */
 bool bus_call_begin(struct bus *b, struct bus_call *c, struct bus_letter *letter);
 enum bus_call_state bus_call_state(struct bus *b, struct bus_call *c);
 /* Once it is ANSWERED; lives until bus_call_end. `number` is the device's status. */

@@ -66,6 +66,8 @@ static void claim(struct session *s, const char *client_id)
     bus_claim(bus, &s->member);
 }
 
+static struct span hub = SPAN_INIT("hub"); /* that is called */
+
 static bool begin_with(struct call *c, const char *client_id, const char *rid, struct span payload)
 {
     struct bus_letter letter = { .kind = BUS_LETTER_METHOD, .name = SPAN("m"), .payload = payload };
@@ -73,7 +75,7 @@ static bool begin_with(struct call *c, const char *client_id, const char *rid, s
 
     *c = (struct call){ 0 };
     (void)snprintf(c->rid, sizeof(c->rid), "%s", rid);
-    c->call.hub = SPAN("hub");
+    c->call.hub = hub;
     c->call.client_id = span_str(client_id);
     c->call.rid = letter.rid = span_str(c->rid);
     c->call.tell = tell_call;
@@ -312,7 +314,6 @@ static void bounds(void **state)
     static char large[LIMIT_METHOD_PAYLOAD];
     const struct span payload = span_of(memset(large, '1', sizeof(large)), sizeof(large));
     size_t n = 0;
-    char id[24];
 
     (void)state;
     for (n = 0; begin_with(&c[n], "dev", "a", SPAN("1")); n++) {
@@ -321,16 +322,23 @@ static void bounds(void **state)
     for (; n < LIMIT_CALLS; n++) {
         static char ids[LIMIT_CALLS][24];
 
+        if (n == LIMIT_CALLS_HUB) { /* there is room left for others */
+            assert_false(begin_with(&c[n], "d", "a", SPAN("1")));
+            hub = SPAN("other");
+        }
         (void)snprintf(ids[n], sizeof(ids[n]), "d%zu", n);
         begin(&c[n], ids[n], "a");
     }
-    (void)snprintf(id, sizeof(id), "d");
-    assert_false(begin_with(&c[n], id, "a", SPAN("1")));
+    assert_false(begin_with(&c[n], "d", "a", SPAN("1")));
     for (size_t i = 0; i < n; i++) {
         bus_call_end(bus, &c[i].call);
     }
     assert_int_equal(bus_calls(bus), 0);
     for (n = 0; begin_with(&c[n], n % 2 ? "dev1" : "dev2", "a", payload); n++) {
+    }
+    assert_int_equal(n, LIMIT_CALL_BYTES_HUB / LIMIT_METHOD_PAYLOAD);
+    hub = SPAN("hub");
+    for (; begin_with(&c[n], n % 2 ? "dev1" : "dev2", "a", payload); n++) {
     }
     assert_int_equal(n, LIMIT_CALL_BYTES / LIMIT_METHOD_PAYLOAD);
     while (n > 0) {

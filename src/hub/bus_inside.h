@@ -8,7 +8,7 @@
 #include "hub/bus.h"
 #include "hub/bus_call.h"
 
-enum { BUS_BUCKETS = 1 << 16, BUS_CALL_BUCKETS = 1 << 12, BUS_ORDERS = 64 };
+enum { BUS_BUCKETS = 1 << 16, BUS_CALL_BUCKETS = 1 << 12, BUS_ORDERS = 64, BUS_CALL_LANES = 256 };
 
 struct bus {
     pthread_mutex_t lock;
@@ -18,8 +18,11 @@ struct bus {
     bus_saw_fn saw;
     void *saw_arg;
     uint64_t n_seen;
-    uint64_t joined;                          /* ever */
-    size_t n_calls, call_bytes, n_queued;     /* calls; of those BUS_CALL_QUEUED */
+    uint64_t joined;                      /* ever */
+    size_t n_calls, call_bytes, n_queued; /* calls; of those BUS_CALL_QUEUED */
+    struct {
+        size_t n, bytes;
+    } call_lanes[BUS_CALL_LANES];             /* of those calls, by hub */
     struct bus_member *listeners;             /* ring of those without a device */
     struct bus_member *buckets[BUS_BUCKETS];  /* rings of the others, by hub and device */
     struct bus_call *calls[BUS_CALL_BUCKETS]; /* rings of calls, by whom they are for */

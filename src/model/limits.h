@@ -212,7 +212,9 @@ enum {
     LIMIT_CONNECTIONS = 200000,
     LIMIT_CALLS = 10000,                 /* direct methods under way in one process … */
     LIMIT_CALL_BYTES = 64 * 1024 * 1024, /* … bytes of their payloads … */
-    LIMIT_CALLS_DEVICE = 1000,           /* … and how many of them are for one device or module */
+    LIMIT_CALLS_HUB = 7500,              /* … both for one hub, or a few of one lane … */
+    LIMIT_CALL_BYTES_HUB = 48 * 1024 * 1024,
+    LIMIT_CALLS_DEVICE = 1000, /* … and how many of them are for one device or module */
 };
 
 /* Connections, enforced in front/. */
