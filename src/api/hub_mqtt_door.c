@@ -221,7 +221,7 @@ enum surface_step hub_mqtt_door_finish(struct hub_mqtt *h, struct task *t, struc
     h->member.session_id = span_str(h->session_id);
     h->member.generation_id = span_of(h->generation, h->generation_len);
     h->member.now_ms = h->active_ms = io->now_ms;
-    h->surface->lane = surface_lane(hub_mqtt_hub(h)); /* a hub's sessions take turns with others' */
+    h->surface->lane = span_hash(hub_mqtt_hub(h)); /* a hub's sessions take turns with others' */
     bus_claim(h->surface->service->bus, &h->member);
     return SURFACE_AGAIN;
 }

@@ -60,17 +60,6 @@ err hub_query_groups_new(struct arena *arena, const struct query *q,
 
 /* ---- finding the group ---- */
 
-/* FNV-1a */
-static uint32_t hash_of(struct span key)
-{
-    uint32_t h = 2166136261u;
-
-    for (size_t i = 0; i < key.len; i++) {
-        h = (h ^ key.data[i]) * 16777619u;
-    }
-    return h;
-}
-
 /* Of the i-th member in a key; there are LIMIT_QUERY_COLUMNS at most. */
 static char name_of(size_t i)
 {
@@ -104,7 +93,7 @@ static err find_group(struct hub_query_groups *g, struct query_row *row, struct 
     }
     TRY(make_key(g, row));
     key = buf_span(&g->scratch);
-    hash = hash_of(key);
+    hash = span_hash(key);
     for (size_t i = 0; i < g->n; i++) {
         if (g->groups[i].hash == hash && span_eq(g->groups[i].key, key)) {
             *ret_group = &g->groups[i];

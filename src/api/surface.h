@@ -136,17 +136,6 @@ struct surface_ops {
     bool (*is_busy)(const struct surface *s);
 };
 
-/* For surface.lane: FNV-1a. */
-static inline uint32_t surface_lane(struct span whose)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < whose.len; i++) {
-        hash = (hash ^ whose.data[i]) * 16777619u;
-    }
-    return hash ^ hash >> 16;
-}
-
 /* The first member of each surface's struct; filled by front/. */
 struct surface {
     const struct surface_ops *ops;

@@ -392,7 +392,7 @@ bool front_drive_open(struct front_conn *c)
     c->box->surface.service = service_of(c);
     c->box->surface.peer = &c->peer;
     c->box->surface.tell = tell;
-    c->box->surface.lane = surface_lane(address_of(&c->peer));
+    c->box->surface.lane = span_hash(address_of(&c->peer));
     ops->init(&c->box->surface, front_drive_wall_ms());
     return true;
 }

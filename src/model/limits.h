@@ -82,7 +82,6 @@ enum {
 
 /* A hub's settings and throttles (hub/settings.h, hub/limits.h). */
 enum {
-    LIMIT_HUB_SETTINGS = 16 * 1024,          /* as JSON text */
     LIMIT_HUB_UNITS = 200,                   /* sku.capacity */
     LIMIT_C2D_DELIVERIES = 100,              /* highest maxDeliveryCount; Azure's */
     LIMIT_C2D_TTL_MS = 2 * 24 * 3600 * 1000, /* longest, by default or by its sender; Azure's */

@@ -66,6 +66,17 @@ static bool is_white(uint8_t c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* FNV-1a, folded. */
+uint32_t span_hash(struct span s)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < s.len; i++) {
+        hash = (hash ^ s.data[i]) * 16777619u;
+    }
+    return hash ^ hash >> 16;
+}
+
 struct span span_trim(struct span s)
 {
     while (s.len > 0 && is_white(s.data[0])) {

@@ -78,6 +78,9 @@ size_t span_find(struct span s, uint8_t byte);
  * when there is none. *rest becomes absent once the last part was taken. */
 struct span span_cut(struct span *rest, uint8_t byte);
 
+/* For tables in memory, of keys that nobody picks so that they collide; it is kept nowhere. */
+uint32_t span_hash(struct span s);
+
 /* White space (space, tab, CR, LF) off both ends. */
 struct span span_trim(struct span s);
 
