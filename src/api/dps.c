@@ -120,8 +120,7 @@ static err claim_tpm(const struct env *env, const struct dps_tpm *tpm, struct cl
         return OK;
     }
     if (claim->transport != TRANSPORT_HTTP) {
-        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                         .detail = SPAN("tpm: a TPM registers over HTTPS.") };
+        *ret_verdict = verdict_invalid("tpm: a TPM registers over HTTPS.");
         return OK;
     }
     e = dps_tpm_parse_certificates(env->crypto, tpm, certificates->certs, &certificates->n);

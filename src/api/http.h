@@ -91,6 +91,8 @@ extern const struct http_route HTTP_HUB_ROUTES[];    /* hub_http.c: devices, eve
 
 /* For handlers. */
 void http_call_header(struct http_call *call, const char *name, struct span value);
+/* The ETag header; the quotes are put on here. */
+err http_call_etag(struct http_call *call, struct span etag);
 /* JSON body already printed in the arena. */
 err http_call_json(struct http_call *call, int status, struct span json_text);
 /* Refuses with the route's error body; sets x-ms-error-code (on a hub iothub-errorcode),

@@ -16,6 +16,15 @@ void http_call_header(struct http_call *call, const char *name, struct span valu
         (struct http1_header){ .name = span_str(name), .value = value };
 }
 
+err http_call_etag(struct http_call *call, struct span etag)
+{
+    struct span quoted;
+
+    TRY(arena_printf(call->env->arena, &quoted, "\"%.*s\"", SPAN_FMT(etag)));
+    http_call_header(call, "ETag", quoted);
+    return OK;
+}
+
 err http_call_json(struct http_call *call, int status, struct span json_text)
 {
     http_call_header(call, "Content-Type", SPAN("application/json; charset=utf-8"));

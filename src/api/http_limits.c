@@ -10,12 +10,13 @@ static bool has(const char *path, const char *part)
     return strstr(path, part) != NULL;
 }
 
-enum throttle_operation http_limits_operation(const struct http_route *route, bool by_device)
+/* `by_device`: a device's route, not the back end's. */
+static enum throttle_operation operation_of(const struct http_route *route, bool by_device)
 {
     const char *path = route->path;
     bool is_read = strcmp(route->method, "GET") == 0;
 
-    if (has(path, "/messages/devicebound") || has(path, "/messages/deviceBound")) {
+    if (has(path, "/messages/devicebound")) {
         return by_device ? THROTTLE_C2D_RECEIVES : THROTTLE_C2D_SENDS;
     }
     if (has(path, "/messages/")) { /* readers of events and feedback are few, and paced by us */
@@ -48,7 +49,7 @@ err http_limits_count(struct http_call *call, struct span host, struct span clie
                       struct verdict *ret_verdict)
 {
     bool by_device = !span_is_absent(client_id);
-    struct hub_use use = { .operation = http_limits_operation(call->route, by_device),
+    struct hub_use use = { .operation = operation_of(call->route, by_device),
                            .client_id = client_id,
                            .bytes = call->request->body.len };
 

@@ -3,10 +3,6 @@
 #define API_HTTP_LIMITS_H
 
 #include "api/http.h"
-#include "hub/throttle.h"
-
-/* By method and path of its route; `by_device`: a device's route, not the back end's. */
-enum throttle_operation http_limits_operation(const struct http_route *route, bool by_device);
 
 /* What is authorized already counts now, or is refused: HUB_THROTTLED, MESSAGE_QUOTA_EXCEEDED. Sets
  * call->retry_after_s. client_id absent: the one that the back end's path names, if any. */

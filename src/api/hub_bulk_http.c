@@ -38,11 +38,6 @@ struct bulk {
     struct registry_change changes[LIMIT_HUB_BULK];
 };
 
-static struct verdict wrong(const char *text)
-{
-    return (struct verdict){ .reason = REASON_FIELD_INVALID, .detail = span_str(text) };
-}
-
 static const struct import_mode *find_mode(struct span word)
 {
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
@@ -54,25 +49,6 @@ static const struct import_mode *find_mode(struct span word)
 }
 
 /* ---- reading ---- */
-
-static json *section_of(const json *object, const char *name)
-{
-    json *section = json_member(object, name);
-
-    return json_is_null(section) ? NULL : section;
-}
-
-static void read_twin(const json *given, struct registry_change *c)
-{
-    const json *properties = section_of(given, "properties");
-
-    c->twin.tags = section_of(given, "tags");
-    c->twin.desired = section_of(properties, "desired");
-    c->twin.reported = section_of(properties, "reported");
-    if (properties != NULL && !json_is_object(properties)) {
-        c->verdict = wrong("properties is not a JSON object.");
-    }
-}
 
 /* Without an ETag nothing matches. */
 static void read_match(const json *given, struct registry_change *c)
@@ -115,7 +91,7 @@ static err read_ids(struct bulk *b, size_t i, const json *given)
                               &c->given.device_id);
     }
     if (err_is(e, ERR_MALFORMED)) {
-        c->verdict = wrong("id or moduleId is not an ID.");
+        c->verdict = verdict_invalid("id or moduleId is not an ID.");
         return OK;
     }
     TRY(e);
@@ -135,7 +111,7 @@ static err read_change(struct bulk *b, const struct import_mode *mode, const jso
     if (mode->mode == REGISTRY_DELETE || !verdict_is_granted(c->verdict)) {
         return OK;
     }
-    read_twin(given, c);
+    hub_twin_json_read(given, &c->twin, &c->verdict);
     if (mode->mode == REGISTRY_UPDATE_TWIN || !verdict_is_granted(c->verdict)) {
         return OK;
     }
@@ -155,9 +131,10 @@ static err read_item(struct bulk *b, size_t i, const json *given)
         return OK;
     }
     if (item->mode == NULL) {
-        c->verdict = wrong("importMode is none of create, update, updateIfMatchETag, "
-                           "createOrUpdate, createOrUpdateIfMatchETag, delete, deleteIfMatchETag, "
-                           "updateTwin, updateTwinIfMatchETag.");
+        c->verdict =
+            verdict_invalid("importMode is none of create, update, updateIfMatchETag, "
+                            "createOrUpdate, createOrUpdateIfMatchETag, delete, deleteIfMatchETag, "
+                            "updateTwin, updateTwinIfMatchETag.");
         return OK;
     }
     TRY(read_change(b, item->mode, given, c));

@@ -196,12 +196,11 @@ static err answer_batch(struct http_call *call, struct span hub,
     struct arena *arena = call->env->arena;
     struct buf out = arena_buf(arena);
     struct json_writer w = json_writer_over(&out);
-    struct span etag, time;
+    struct span time;
 
     timefmt_iso(batch->records[0].enqueued_ms, &out);
     TRY(arena_buf_end(arena, &out, &time));
-    TRY(arena_printf(arena, &etag, "\"%.*s\"", SPAN_FMT(batch->lock_token)));
-    http_call_header(call, "ETag", etag);
+    TRY(http_call_etag(call, batch->lock_token));
     http_call_header(call, "Content-Type", SPAN("application/vnd.microsoft.iothub.feedback.json"));
     http_call_header(call, "iothub-enqueuedtime", time);
     http_call_header(call, "iothub-userid", hub);

@@ -5,42 +5,40 @@
 #include "api/error.h"
 #include "hub/identity.h"
 
-err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
-                       struct verdict *ret_verdict)
+err hub_http_join(struct http_call *call, struct span device_id, struct span module_id,
+                  struct span *ret_client_id, struct verdict *ret_verdict)
 {
-    err e = hub_identity_join(call->env->arena, call->params[0], call->params[1], ret_client_id);
+    err e = hub_identity_join(call->env->arena, device_id, module_id, ret_client_id);
 
     *ret_verdict = VERDICT(GRANTED);
     if (err_is(e, ERR_MALFORMED)) {
-        *ret_verdict = (struct verdict){
-            .reason = REASON_FIELD_INVALID,
-            .detail = SPAN("An ID is 1 to 128 letters, digits and marks without spaces and '/'.")
-        };
+        *ret_verdict =
+            verdict_invalid("An ID is 1 to 128 letters, digits and marks without spaces and '/'.");
         return OK;
     }
     return e;
 }
 
-#define HUB(method_, path_, handle_, needs_api_version_)                                           \
+err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
+                       struct verdict *ret_verdict)
+{
+    return hub_http_join(call, call->params[0], call->params[1], ret_client_id, ret_verdict);
+}
+
+#define ROUTE(method_, path_, handle_, ...)                                                        \
     {                                                                                              \
         .method = method_, .path = path_, .handle = handle_, .surface = "hub-http",                \
-        .operation = method_ " " path_, .needs_api_version = needs_api_version_,                   \
-        .refuse = error_write_hub                                                                  \
+        .operation = method_ " " path_, __VA_ARGS__                                                \
     }
-
+#define HUB(method_, path_, handle_, needs_api_version_)                                           \
+    ROUTE(method_, path_, handle_, .needs_api_version = needs_api_version_,                        \
+          .refuse = error_write_hub)
 /* With a body of any type. */
 #define DEVICE(method_, path_, handle_)                                                            \
-    {                                                                                              \
-        .method = method_, .path = path_, .handle = handle_, .surface = "hub-http",                \
-        .operation = method_ " " path_, .needs_api_version = true, .takes_any_body = true,         \
-        .refuse = error_write_hub                                                                  \
-    }
-
+    ROUTE(method_, path_, handle_, .needs_api_version = true, .takes_any_body = true,              \
+          .refuse = error_write_hub)
 #define METHOD(path_, handle_)                                                                     \
-    {                                                                                              \
-        .method = "POST", .path = path_, .handle = handle_, .surface = "hub-http",                 \
-        .operation = "POST " path_, .needs_api_version = true, .refuse = error_write_hub_method    \
-    }
+    ROUTE("POST", path_, handle_, .needs_api_version = true, .refuse = error_write_hub_method)
 
 const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/devices", hub_identity_http_list, true),
@@ -66,8 +64,8 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     METHOD("/digitaltwins/{id}/commands/{name}", hub_method_http_command),
     METHOD("/digitaltwins/{id}/components/{component}/commands/{name}", hub_method_http_command),
     HUB("GET", "/messages/events", hub_events_open, false),
-    DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_of_device),
-    DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_of_module),
+    DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_send),
+    DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_send),
     DEVICE("GET", "/devices/{id}/messages/devicebound", hub_c2d_device_http_receive),
     DEVICE("DELETE", "/devices/{id}/messages/devicebound/{token}", hub_c2d_device_http_settle),
     DEVICE("POST", "/devices/{id}/messages/devicebound/{token}/abandon",

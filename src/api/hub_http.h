@@ -4,7 +4,10 @@
 
 #include "api/http.h"
 
-/* The client ID of the path: {id}, or {id}/{module}. FIELD_INVALID: one of them is no ID. */
+/* {device}, or {device}/{module} unless that is absent. FIELD_INVALID: one of them is no ID. */
+err hub_http_join(struct http_call *call, struct span device_id, struct span module_id,
+                  struct span *ret_client_id, struct verdict *ret_verdict);
+/* The same of the first two parameters of the path. */
 err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
                        struct verdict *ret_verdict);
 
@@ -31,8 +34,7 @@ err hub_twin_http_patch(struct http_call *call);
 err hub_twin_http_put(struct http_call *call);
 
 /* POST …/messages/events: hub_telemetry_http.c. */
-err hub_telemetry_http_of_device(struct http_call *call);
-err hub_telemetry_http_of_module(struct http_call *call);
+err hub_telemetry_http_send(struct http_call *call);
 /* POST …/methods and /digitaltwins/…/commands/{name}: hub_method_http.c. */
 err hub_method_http_invoke(struct http_call *call);
 err hub_method_http_command(struct http_call *call);

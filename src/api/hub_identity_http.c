@@ -15,12 +15,9 @@ static err add_etag(struct http_call *call, const struct device *d)
     struct buf out = arena_buf(call->env->arena);
     struct span etag;
 
-    buf_add_u8(&out, '"');
     hub_identity_json_etag(d->etag, &out);
-    buf_add_u8(&out, '"');
     TRY(arena_buf_end(call->env->arena, &out, &etag));
-    http_call_header(call, "ETag", etag);
-    return OK;
+    return http_call_etag(call, etag);
 }
 
 static err answer(struct http_call *call, const struct device *d, const struct hub_standing *s)
@@ -164,9 +161,8 @@ static err read_put(struct http_call *call, const json *document, struct registr
     TRY(http_call_if_match(call, &match));
     c->mode = match.is_given ? REGISTRY_UPDATE : REGISTRY_CREATE;
     if (!is_of_path(document, c->given.device_id)) {
-        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                         .detail = SPAN("The ID in the body is not the ID in the "
-                                                        "path.") };
+        *ret_verdict = verdict_invalid("The ID in the body is not the ID in the "
+                                       "path.");
         return OK;
     }
     c->if_etag = hub_identity_json_match(&match);

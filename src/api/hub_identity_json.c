@@ -329,8 +329,6 @@ err hub_identity_json_read(const struct env *env, const json *document, struct d
             object_to(&r, "managedBy is longer than 128 characters.");
         }
     }
-    *ret_verdict = r.problem == NULL ? VERDICT(GRANTED)
-                                     : (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                                         .detail = span_str(r.problem) };
+    *ret_verdict = r.problem == NULL ? VERDICT(GRANTED) : verdict_invalid(r.problem);
     return OK;
 }

@@ -25,11 +25,6 @@ static const char *check_times(int64_t connect_s, int64_t response_s)
                : NULL;
 }
 
-static struct verdict invalid(const char *what)
-{
-    return (struct verdict){ .reason = REASON_FIELD_INVALID, .detail = span_str(what) };
-}
-
 static void set_times(struct hub_method *m, int64_t connect_s, int64_t response_s,
                       struct verdict *ret_verdict)
 {
@@ -38,7 +33,7 @@ static void set_times(struct hub_method *m, int64_t connect_s, int64_t response_
     m->connect_ms = connect_s * 1000;
     m->response_ms = response_s * 1000;
     if (wrong != NULL) {
-        *ret_verdict = invalid(wrong);
+        *ret_verdict = verdict_invalid(wrong);
     }
 }
 
@@ -46,8 +41,9 @@ static void set_name(struct hub_method *m, struct span name, struct verdict *ret
 {
     m->name = name;
     if (!hub_method_is_name(name)) {
-        *ret_verdict = invalid("The method's name is not 1 to 100 printable ASCII characters "
-                               "without space and $ ( ) < > @ , ; : \\ \" / [ ] ? = { } + #.");
+        *ret_verdict =
+            verdict_invalid("The method's name is not 1 to 100 printable ASCII characters "
+                            "without space and $ ( ) < > @ , ; : \\ \" / [ ] ? = { } + #.");
     }
 }
 
@@ -68,18 +64,6 @@ static err set_payload(struct http_call *call, struct hub_method *m, const json 
         ret_verdict->detail = SPAN("A method's payload has at most 128 KiB.");
     }
     return OK;
-}
-
-static err set_target(struct http_call *call, struct hub_method *m, struct span device,
-                      struct span module, struct verdict *ret_verdict)
-{
-    err e = hub_identity_join(call->env->arena, device, module, &m->client_id);
-
-    if (err_is(e, ERR_MALFORMED)) {
-        *ret_verdict = invalid("An ID of the path has characters that no ID has.");
-        return OK;
-    }
-    return e;
 }
 
 static err read_method(struct http_call *call, struct hub_method *m, struct verdict *ret_verdict)
@@ -116,7 +100,7 @@ static err read_seconds(struct http_call *call, struct span name, int64_t *ret_s
 
     TRY(http_call_query(call, name, &text));
     if (!span_is_empty(text) && !span_parse_int(text, ret_seconds)) {
-        *ret_verdict = invalid("A timeout is not a whole number of seconds.");
+        *ret_verdict = verdict_invalid("A timeout is not a whole number of seconds.");
     }
     return OK;
 }
@@ -262,7 +246,7 @@ static err invoke(struct http_call *call,
         TRY(read(call, &m, &v));
     }
     if (verdict_is_granted(v)) {
-        TRY(set_target(call, &m, call->params[0], module, &v));
+        TRY(hub_http_join(call, call->params[0], module, &m.client_id, &v));
     }
     if (!verdict_is_granted(v)) {
         return http_call_refuse(call, v);

@@ -89,7 +89,8 @@ static void count(const struct telemetry *t)
     }
 }
 
-static err take(struct http_call *call, struct span module_id)
+/* The path of a device has no second parameter. */
+err hub_telemetry_http_send(struct http_call *call)
 {
     struct arena *arena = call->env->arena;
     struct hub_session *session = ARENA_NEW(arena, struct hub_session);
@@ -99,7 +100,7 @@ static err take(struct http_call *call, struct span module_id)
     if (session == NULL || t == NULL) {
         return ERR(NOMEM);
     }
-    TRY(http_call_authorize_device(call, call->params[0], module_id, session, &v));
+    TRY(http_call_authorize_device(call, call->params[0], call->params[1], session, &v));
     if (verdict_is_granted(v)) {
         begin(t, call, session);
         TRY(read_messages(t, &v));
@@ -112,14 +113,4 @@ static err take(struct http_call *call, struct span module_id)
     call->note->quiet = true;
     call->status = 204;
     return OK;
-}
-
-err hub_telemetry_http_of_device(struct http_call *call)
-{
-    return take(call, SPAN_NONE);
-}
-
-err hub_telemetry_http_of_module(struct http_call *call)
-{
-    return take(call, call->params[1]);
 }

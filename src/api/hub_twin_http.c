@@ -14,11 +14,9 @@ static err answer_twin(struct http_call *call, const struct device *d)
     struct hub_standing standing;
     struct span etag;
 
-    buf_add_u8(&out, '"');
     hub_twin_json_etag(d->twin_etag, &out);
-    buf_add_u8(&out, '"');
     TRY(arena_buf_end(call->env->arena, &out, &etag));
-    http_call_header(call, "ETag", etag);
+    TRY(http_call_etag(call, etag));
     TRY(hub_identity_standing_now(call->env, call->service->bus, d, &standing));
     out = http_call_body_room(call);
     hub_twin_json_write(d, &standing, &w);
@@ -43,26 +41,12 @@ err hub_twin_http_get(struct http_call *call)
     return verdict_is_granted(v) ? answer_twin(call, &device) : http_call_refuse(call, v);
 }
 
-/* A section that is null is as if it were not named. */
-static json *section_of(const json *object, const char *name)
-{
-    json *section = json_member(object, name);
-
-    return json_is_null(section) ? NULL : section;
-}
-
+/* What is reported is the device's own to change. */
 static void read_sections(const json *document, struct hub_twin_change *change,
                           struct verdict *ret_verdict)
 {
-    const json *properties = section_of(document, "properties");
-
-    if (properties != NULL && !json_is_object(properties)) {
-        *ret_verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                         .detail = SPAN("properties is not a JSON object.") };
-        return;
-    }
-    change->tags = section_of(document, "tags");
-    change->desired = section_of(properties, "desired");
+    hub_twin_json_read(document, change, ret_verdict);
+    change->reported = NULL;
 }
 
 static err change_twin(struct http_call *call, bool is_replace)

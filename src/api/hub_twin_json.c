@@ -75,6 +75,28 @@ void hub_twin_json_write_properties(const struct device *d, const char *name, st
     json_write_end_object(w);
 }
 
+static json *section_of(const json *object, const char *name)
+{
+    json *section = json_member(object, name);
+
+    return json_is_null(section) ? NULL : section;
+}
+
+void hub_twin_json_read(const json *twin, struct hub_twin_change *change,
+                        struct verdict *ret_verdict)
+{
+    const json *properties = section_of(twin, "properties");
+
+    if (properties != NULL && !json_is_object(properties)) {
+        *ret_verdict = verdict_invalid("properties is not a JSON object.");
+        return;
+    }
+    change->tags = section_of(twin, "tags");
+    change->desired = section_of(properties, "desired");
+    change->reported = section_of(properties, "reported");
+    *ret_verdict = VERDICT(GRANTED);
+}
+
 void hub_twin_json_etag(int64_t etag, struct buf *out)
 {
     hub_twin_etag(etag, out);

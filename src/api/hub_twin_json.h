@@ -5,6 +5,7 @@
 
 #include "hub/identity.h"
 #include "model/records.h"
+#include "json/json.h"
 #include "json/writer.h"
 
 /* {"desired":{…,"$version"},"reported":{…,"$version"}}: no tags, no metadata. */
@@ -19,6 +20,11 @@ void hub_twin_json_write_desired(const struct device *d, const char *name, struc
 void hub_twin_json_write_reported(const struct device *d, const char *name, struct json_writer *w);
 void hub_twin_json_write_metadata(struct span metadata, int64_t created_ms, const char *name,
                                   struct json_writer *w);
+/* The sections that somebody gives: tags, properties.desired and properties.reported; one that is
+ * null is as if it were not named. GRANTED, or FIELD_INVALID: properties is no object. */
+struct hub_twin_change;
+void hub_twin_json_read(const json *twin, struct hub_twin_change *change,
+                        struct verdict *ret_verdict);
 /* Base64 of the counter, big-endian. */
 void hub_twin_json_etag(int64_t etag, struct buf *out);
 /* As hub_identity_json_match, of a twin. */

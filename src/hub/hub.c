@@ -113,11 +113,9 @@ static err run_create(struct hub_work *w, struct span host_name, struct hub *ret
     TRY(model_fold(w->env->arena, host_name, &w->hub.host_name));
     if (!model_is_resource_name(w->hub.name) || !model_is_host_name(w->hub.host_name) ||
         model_may_be_id_scope(w->hub.host_name)) {
-        *ret_verdict = (struct verdict){
-            .reason = REASON_FIELD_INVALID,
-            .detail = SPAN("A hub needs a name (1 to 50 letters, digits and inner hyphens) and a "
-                           "host name, which may not look like an ID scope.")
-        };
+        *ret_verdict =
+            verdict_invalid("A hub needs a name (1 to 50 letters, digits and inner hyphens) and a "
+                            "host name, which may not look like an ID scope.");
         return OK;
     }
     w->hub.created_ms = w->env->now_ms;

@@ -41,9 +41,8 @@ err hub_registry_prepare(const struct env *env, struct registry_change *c)
     c->verdict = VERDICT(GRANTED);
     if (c->mode != REGISTRY_UPDATE_TWIN &&
         span_starts_with(hub_identity_module(d->device_id), SPAN("$"))) {
-        c->verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                       .detail = SPAN("Modules whose ID starts with '$' come and "
-                                                      "go with their edge device.") };
+        c->verdict = verdict_invalid("Modules whose ID starts with '$' come and "
+                                     "go with their edge device.");
         return OK;
     }
     if (c->mode == REGISTRY_DELETE) {
@@ -54,8 +53,7 @@ err hub_registry_prepare(const struct env *env, struct registry_change *c)
     }
     if (verdict_is_granted(c->verdict) &&
         count_characters(d->status_reason) > LIMIT_STATUS_REASON) {
-        c->verdict = (struct verdict){ .reason = REASON_FIELD_INVALID,
-                                       .detail = SPAN("statusReason is too long.") };
+        c->verdict = verdict_invalid("statusReason is too long.");
     }
     return verdict_is_granted(c->verdict) ? hub_twin_check(env, &c->twin, &c->verdict) : OK;
 }

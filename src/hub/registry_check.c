@@ -9,11 +9,6 @@ enum { KEY_BYTES = 32, SHA1_HEX = 40, SHA256_HEX = 64, SCOPE_MAX = LIMIT_DEVICE_
 
 static const struct span scope_scheme = SPAN_INIT("ms-azure-iot-edge://");
 
-static struct verdict wrong(const char *text)
-{
-    return (struct verdict){ .reason = REASON_FIELD_INVALID, .detail = span_str(text) };
-}
-
 /* ---- credentials ---- */
 
 static bool is_thumbprint(struct span text)
@@ -88,7 +83,8 @@ err registry_check_credential(const struct env *env, struct device *given,
     const char *problem;
 
     if (given->auth == DEVICE_AUTH_NONE && !is_module) {
-        *ret_verdict = wrong("The authentication type none is for the hub's own modules.");
+        *ret_verdict =
+            verdict_invalid("The authentication type none is for the hub's own modules.");
         return OK;
     }
     if (given->auth == DEVICE_AUTH_NONE) {
@@ -96,7 +92,7 @@ err registry_check_credential(const struct env *env, struct device *given,
     }
     problem = check_keys(given);
     problem = problem != NULL ? problem : check_thumbprints(given);
-    *ret_verdict = problem != NULL ? wrong(problem) : VERDICT(GRANTED);
+    *ret_verdict = problem != NULL ? verdict_invalid(problem) : VERDICT(GRANTED);
     if (problem == NULL && given->auth == DEVICE_AUTH_SAS && span_is_absent(given->primary_key)) {
         return make_keys(env, given);
     }
@@ -156,8 +152,9 @@ static err settle_parent(const struct env *env, struct store_tx *tx, struct span
         TRY(is_scope(env, tx, d->hub, scope, &is_one));
         TRY(hub_identity_scope(d, env->arena, &own));
         if (!is_one || span_eq(own, scope)) {
-            *ret_verdict = wrong("The scope is not that of another edge device of this hub: "
-                                 "ms-azure-iot-edge://{deviceId}-{generationId}.");
+            *ret_verdict =
+                verdict_invalid("The scope is not that of another edge device of this hub: "
+                                "ms-azure-iot-edge://{deviceId}-{generationId}.");
             return OK;
         }
     }
@@ -174,7 +171,7 @@ static err settle_edge(const struct env *env, struct store_tx *tx, const struct 
     struct span old = was != NULL ? was->parent_scopes : SPAN_NONE;
 
     if (was_edge && !span_is_absent(given->device_scope) && span_is_empty(given->device_scope)) {
-        *ret_verdict = wrong("An edge device's own deviceScope cannot be taken away.");
+        *ret_verdict = verdict_invalid("An edge device's own deviceScope cannot be taken away.");
         return OK;
     }
     if (span_is_absent(given->parent_scopes)) {
@@ -185,7 +182,7 @@ static err settle_edge(const struct env *env, struct store_tx *tx, const struct 
         return OK;
     }
     if (json_array_len(parents) > 1) {
-        *ret_verdict = wrong("parentScopes names more than one parent.");
+        *ret_verdict = verdict_invalid("parentScopes names more than one parent.");
         return OK;
     }
     return settle_parent(env, tx, json_text(json_array_at(parents, 0)), d, old, ret_verdict);

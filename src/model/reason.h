@@ -30,6 +30,12 @@ struct verdict {
 
 #define VERDICT(symbol) ((struct verdict){ .reason = REASON_##symbol })
 
+/* FIELD_INVALID, and what is wrong: one sentence that outlives the request. */
+static inline struct verdict verdict_invalid(const char *sentence)
+{
+    return (struct verdict){ .reason = REASON_FIELD_INVALID, .detail = span_str(sentence) };
+}
+
 static inline bool verdict_is_granted(struct verdict v)
 {
     return v.reason == REASON_GRANTED;
