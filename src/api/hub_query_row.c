@@ -231,31 +231,30 @@ static err write_capabilities(struct query_row *row, const char *name, struct js
     return OK;
 }
 
-static err write_properties(struct query_row *row, const char *name, struct json_writer *w)
+static err write_part(struct query_row *row, const char *name, struct json_writer *w,
+                      void (*print)(const struct device *d, const char *name,
+                                    struct json_writer *w))
 {
     struct device d = *device_of(row);
 
     TRY(hub_twin_complete(row->env->arena, &d));
-    hub_twin_json_write_properties(&d, name, w);
+    print(&d, name, w);
     return OK;
+}
+
+static err write_properties(struct query_row *row, const char *name, struct json_writer *w)
+{
+    return write_part(row, name, w, hub_twin_json_write_properties);
 }
 
 static err write_desired(struct query_row *row, const char *name, struct json_writer *w)
 {
-    struct device d = *device_of(row);
-
-    TRY(hub_twin_complete(row->env->arena, &d));
-    hub_twin_json_write_desired(&d, name, w);
-    return OK;
+    return write_part(row, name, w, hub_twin_json_write_desired);
 }
 
 static err write_reported(struct query_row *row, const char *name, struct json_writer *w)
 {
-    struct device d = *device_of(row);
-
-    TRY(hub_twin_complete(row->env->arena, &d));
-    hub_twin_json_write_reported(&d, name, w);
-    return OK;
+    return write_part(row, name, w, hub_twin_json_write_reported);
 }
 
 static err write_status_updated(struct query_row *row, const char *name, struct json_writer *w)

@@ -215,7 +215,13 @@ static err make_lifecycle(const struct env *env, enum hub_event_op op, const str
     return finish_event(env, &n, &body, ret_event);
 }
 
-err hub_event_lifecycle(const struct env *env, enum hub_event_op op, const struct device *d)
+static err append_soon(const struct env *env, struct sink_event *event)
+{
+    return sink_append_copy(env->sink, event);
+}
+
+static err tell_lifecycle(const struct env *env, enum hub_event_op op, const struct device *d,
+                          err (*append)(const struct env *env, struct sink_event *event))
 {
     size_t mark = env->arena->used;
     struct sink_event event;
@@ -224,23 +230,19 @@ err hub_event_lifecycle(const struct env *env, enum hub_event_op op, const struc
         return OK;
     }
     TRY(make_lifecycle(env, op, d, &event));
-    TRY(append_durably(env, &event));
+    TRY(append(env, &event));
     env->arena->used = mark;
     return OK;
 }
 
+err hub_event_lifecycle(const struct env *env, enum hub_event_op op, const struct device *d)
+{
+    return tell_lifecycle(env, op, d, append_durably);
+}
+
 err hub_event_lifecycle_post(const struct env *env, enum hub_event_op op, const struct device *d)
 {
-    size_t mark = env->arena->used;
-    struct sink_event event;
-
-    if (!is_wanted(env, SINK_DEVICE_LIFECYCLE)) {
-        return OK;
-    }
-    TRY(make_lifecycle(env, op, d, &event));
-    TRY(sink_append_copy(env->sink, &event));
-    env->arena->used = mark;
-    return OK;
+    return tell_lifecycle(env, op, d, append_soon);
 }
 
 /* ---- twins ---- */

@@ -114,7 +114,7 @@ static void print_part(struct buf *out, int64_t *ms, int64_t unit_ms, char lette
     }
 }
 
-void hub_settings_json_print_duration(int64_t ms, struct buf *out)
+static void print_duration(int64_t ms, struct buf *out)
 {
     buf_add_u8(out, 'P');
     print_part(out, &ms, DAY_MS, 'D');
@@ -161,8 +161,8 @@ static err read_duration(const char *path, const struct leaf *leaf, const json *
         char least[32], most[32];
         struct buf a = buf_over(least, sizeof least), b = buf_over(most, sizeof most);
 
-        hub_settings_json_print_duration(leaf->least, &a);
-        hub_settings_json_print_duration(leaf->most, &b);
+        print_duration(leaf->least, &a);
+        print_duration(leaf->most, &b);
         return err_set(ERR_MALFORMED, "%s%s is not an ISO 8601 duration from %.*s to %.*s.", path,
                        leaf->name, SPAN_FMT(buf_span(&a)), SPAN_FMT(buf_span(&b)));
     }
@@ -478,7 +478,7 @@ static void print_leaf(const struct settings_given *given, const struct leaf *le
         json_write_int(w, leaf->name, value);
         break;
     case LEAF_DURATION:
-        hub_settings_json_print_duration(value, &out);
+        print_duration(value, &out);
         json_write_text(w, leaf->name, buf_span(&out));
         break;
     case LEAF_BOOL:

@@ -21,7 +21,5 @@ enum { SETTINGS_UNLIMITED = -1, SETTINGS_NO = 1, SETTINGS_YES = 2 };
 err hub_settings_json_apply(json *object, struct settings_given *given);
 /* What is given, as members that apply reads back, into an object that is begun. */
 void hub_settings_json_members(const struct settings_given *given, struct json_writer *w);
-/* PT1H30M */
-void hub_settings_json_print_duration(int64_t ms, struct buf *out);
 
 #endif

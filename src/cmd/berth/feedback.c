@@ -11,7 +11,12 @@
 
 #define FEEDBACK_PATH "/messages/serviceBound/feedback"
 
-enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 1000, HELD_MAX = 64, RECORDS_DEPTH = 8 };
+enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 1000, HELD_MAX = 64, RECORDS_DEPTH = 8, LOCK_MAX = 80 };
+
+struct feedback_batch {
+    json *records; /* an array; NULL: none waits. Its taker's to free */
+    char lock[LOCK_MAX];
+};
 
 static volatile sig_atomic_t interrupted;
 
@@ -49,7 +54,8 @@ static void pause_until(int64_t deadline_ms, int64_t *wait_ms)
     }
 }
 
-err berth_feedback_next(struct cli *cli, const struct endpoint *hub, struct feedback_batch *ret)
+/* The next batch that nobody has locked. */
+static err take_batch(struct cli *cli, const struct endpoint *hub, struct feedback_batch *ret)
 {
     struct http_request request = { .method = "GET",
                                     .path = FEEDBACK_PATH "?" BERTH_HUB_API_QUERY,
@@ -97,12 +103,13 @@ static err settle(struct cli *cli, const struct endpoint *hub, const char *metho
     return OK;
 }
 
-err berth_feedback_complete(struct cli *cli, const struct endpoint *hub, const char *lock)
+/* Its records are gone from the hub; or, abandoned, come again. */
+static err complete(struct cli *cli, const struct endpoint *hub, const char *lock)
 {
     return settle(cli, hub, "DELETE", lock, "");
 }
 
-err berth_feedback_abandon(struct cli *cli, const struct endpoint *hub, const char *lock)
+static err abandon(struct cli *cli, const struct endpoint *hub, const char *lock)
 {
     return settle(cli, hub, "POST", lock, "/abandon");
 }
@@ -125,14 +132,14 @@ static void print_record(struct cli *cli, const json *record, FILE *out)
 
 /* Batches of others, kept locked while ours is looked for: else they would come again at once. */
 struct held {
-    char locks[HELD_MAX][FEEDBACK_LOCK_MAX];
+    char locks[HELD_MAX][LOCK_MAX];
     size_t n;
 };
 
 static void let_go(struct cli *cli, const struct endpoint *hub, struct held *held)
 {
     for (size_t i = 0; i < held->n; i++) {
-        (void)berth_feedback_abandon(cli, hub, held->locks[i]); /* or else its lock runs out */
+        (void)abandon(cli, hub, held->locks[i]); /* or else its lock runs out */
     }
     held->n = 0;
 }
@@ -162,7 +169,7 @@ static err take(struct cli *cli, const struct endpoint *hub, const struct feedba
         }
     }
     *ret_record = record;
-    return berth_feedback_complete(cli, hub, batch->lock);
+    return complete(cli, hub, batch->lock);
 }
 
 static err look(struct cli *cli, const struct endpoint *hub, const char *message_id,
@@ -171,7 +178,7 @@ static err look(struct cli *cli, const struct endpoint *hub, const char *message
     struct feedback_batch batch;
     json *record;
 
-    TRY(berth_feedback_next(cli, hub, &batch));
+    TRY(take_batch(cli, hub, &batch));
     *ret_was_some = batch.records != NULL;
     record = find_record(batch.records, message_id);
     if (record != NULL) {
@@ -270,7 +277,7 @@ static err show_batch(struct monitor *m, const struct feedback_batch *batch)
     }
     (void)fflush(stdout);
     if (is_ours) {
-        return berth_feedback_complete(m->cli, &m->hub, batch->lock);
+        return complete(m->cli, &m->hub, batch->lock);
     }
     if (m->others.n == HELD_MAX) {
         let_go(m->cli, &m->hub, &m->others);
@@ -287,7 +294,7 @@ static err follow(struct monitor *m)
         struct feedback_batch batch;
         err e;
 
-        TRY(berth_feedback_next(m->cli, &m->hub, &batch));
+        TRY(take_batch(m->cli, &m->hub, &batch));
         if (batch.records == NULL) {
             pause_until(m->deadline_ms, &wait_ms);
             continue;

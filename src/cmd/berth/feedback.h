@@ -5,19 +5,6 @@
 
 #include "cmd/berth/http.h"
 
-enum { FEEDBACK_LOCK_MAX = 80 };
-
-struct feedback_batch {
-    json *records; /* an array; NULL: none waits. Its taker's to free */
-    char lock[FEEDBACK_LOCK_MAX];
-};
-
-/* The next batch that nobody has locked. */
-err berth_feedback_next(struct cli *cli, const struct endpoint *hub, struct feedback_batch *ret);
-/* Its records are gone from the hub, or come again. */
-err berth_feedback_complete(struct cli *cli, const struct endpoint *hub, const char *lock);
-err berth_feedback_abandon(struct cli *cli, const struct endpoint *hub, const char *lock);
-
 /* Waits for the record of a message, without taking from others what is theirs: their batches come
  * again. Records that share a batch with it are shown on stderr, as they are completed together.
  * *ret_record is of the command's memory; NULL: interrupted, or the deadline (wall clock) came. */
