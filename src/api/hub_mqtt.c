@@ -8,11 +8,10 @@
  */
 #include "api/hub_mqtt_job.h"
 
-#include "hub/presence.h"
-
 #include <assert.h>
 
 #include "hub/bus_call.h"
+#include "hub/presence.h"
 
 static const char SURFACE_NAME[] = "hub-mqtt";
 

@@ -1,7 +1,6 @@
 /* hub/identity.h: the rows of devices and modules, found by client ID: "{device}" is of
- * KIND_DEVICE,
- * "{device}/{module}" of KIND_MODULE; both are a struct device. All in a transaction of the
- * caller's. Device IDs hold no '/'. */
+ * KIND_DEVICE, "{device}/{module}" of KIND_MODULE; both are a struct device. All in a transaction
+ * of the caller's. Device IDs hold no '/'. */
 #ifndef HUB_IDENTITY_H
 #define HUB_IDENTITY_H
 

@@ -1,6 +1,6 @@
 /* model/env.h: what is handed in with each request, so that nothing below front/ asks the time,
- * draws a random byte or knows a backend. Made by front/ for each task; lives as long as the task.
- */
+ * draws a random byte or knows a backend. Made by front/ for each task, by hub/keeper.c for each
+ * chore; lives as long as that. */
 #ifndef MODEL_ENV_H
 #define MODEL_ENV_H
 

@@ -1,5 +1,5 @@
 /* store/store_contract_test.c: store.h's contract, once, run on every backend. What is SQLite's
- * alone is in sqlite_test.c. With a sealer and without; what a sealer changes is in
+ * alone is in sqlite_file_test.c. With a sealer and without; what a sealer changes is in
  * store_seal_test.c.
  *
  * A transaction may run on another thread, where cmocka must not assert: functions handed to the
