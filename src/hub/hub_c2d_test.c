@@ -1,48 +1,17 @@
 /* hub/hub_c2d_test.c: cloud-to-device messages from their sending to their end, and the feedback
  * they leave. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/c2d.h"
 #include "hub/feedback.h"
-#include "store/store.h"
-
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
 
 /* Of a hub without settings. */
 enum { DELIVERIES = 10, TTL_MS = 3600 * 1000, LOCK_MS = 60 * 1000 };
 
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
-
-static struct store *store;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 static unsigned told;
 static uint8_t counter;
 static const struct hub_c2d_owner D1 = { SPAN_INIT("hub.example"), SPAN_INIT("d1"),
                                          SPAN_INIT("g1") };
-
-struct row {
-    const struct kind *kind;
-    const void *record;
-};
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    const struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
 
 static void put_identity(const struct kind *kind, const char *id, const char *generation)
 {
@@ -50,9 +19,8 @@ static void put_identity(const struct kind *kind, const char *id, const char *ge
                         .device_id = span_str(id),
                         .generation_id = span_str(generation),
                         .status = DEVICE_DISABLED };
-    struct row row = { kind, &d };
 
-    assert_ok(store_write(store, put_row, &row));
+    kit_put(kind, &d);
 }
 
 static void fake_random(void *bytes, size_t len)
@@ -68,14 +36,8 @@ static void on_tell(struct bus_member *m, unsigned signals)
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
-    assert_ok(bus_new(&bus));
+    kit_open();
     env = (struct env){ .store = store, .arena = &arena, .now_ms = NOW_MS, .random = fake_random };
     put_identity(&KIND_DEVICE, "d1", "g1");
     put_identity(&KIND_DEVICE, "d2", "g1");
@@ -87,17 +49,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
-}
-
-static void assert_text(const char *expected, struct span s)
-{
-    if (!span_eq(span_str(expected), s)) {
-        fail_msg("%.*s\nis not\n%s", SPAN_FMT(s), expected);
-    }
 }
 
 /* ---- what the tests do ---- */
@@ -646,11 +599,10 @@ static void minds_the_settings_of_its_hub(void **state)
                          "\"defaultTtlAsIso8601\":\"PT2M\",\"feedback\":{\"maxDeliveryCount\":1,"
                          "\"ttlAsIso8601\":\"PT3M\",\"lockDurationAsIso8601\":\"PT5S\"}}}}")
     };
-    struct row row = { &KIND_HUB, &hub };
     struct hub_feedback_batch batch;
 
     (void)state;
-    assert_ok(store_write(store, put_row, &row));
+    kit_put(&KIND_HUB, &hub);
     send("1");
     assert_reason(GRANTED, settle(receive("1"), HUB_C2D_ABANDON));
     assert_reason(GRANTED, settle(receive("1"), HUB_C2D_ABANDON));

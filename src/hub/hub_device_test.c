@@ -1,38 +1,19 @@
 /* hub/hub_device_test.c: hubs, what provisioning leaves on them, and who may connect. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "attest/sas.h"
 #include "crypto/key.h"
-#include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/registry.h"
 #include "hub/twin.h"
 #include "model/limits.h"
-#include "store/store.h"
 #include "util/hex.h"
 
 #define DAY_MS 86400000LL
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
-
-#define assert_ok(call)      assert_string_equal(err_name(call), err_name(OK))
-#define assert_span(text, s) assert_true(span_eq(span_str(text), (s)))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
 
 static struct crypto *crypto;
 static struct crypto_key *key;
 static struct crypto_cert *leaf, *leaf2;
-static struct store *store;
-static struct arena arena;
-static struct env env;
 
 static void count_up(void *ret_bytes, size_t len)
 {
@@ -84,15 +65,11 @@ static err create_hub(struct span name, struct span host_name, struct hub *ret_h
 
 static int setup(void **state)
 {
-    enum { ROOM = 1024 * 1024 };
-    void *block = malloc(ROOM);
     struct hub hub;
     struct verdict v;
 
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
+    kit_open();
     env = (struct env){ .store = store,
                         .crypto = crypto,
                         .arena = &arena,
@@ -108,8 +85,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 
@@ -206,7 +182,6 @@ static void an_odd_initial_twin(void **state)
     AUTO(json) json *patch = NULL;
     struct hub_twin_change change = { .if_etag = -1 };
     struct device d;
-    struct bus *bus;
     struct verdict v;
 
     (void)state;
@@ -214,10 +189,8 @@ static void an_odd_initial_twin(void **state)
                           "\"$lastUpdated\":2,\"b\":1}}}}");
     assert_ok(store_write(store, place_it, &p));
     assert_ok(json_parse(SPAN("{\"c\":1}"), LIMIT_JSON_DEPTH, &patch));
-    assert_ok(bus_new(&bus));
     change.desired = patch;
     assert_ok(hub_twin_change(&env, bus, HUB, SPAN("odd"), &change, &d, &v));
-    bus_free(bus);
     assert_reason(GRANTED, v);
     assert_span("{\"a\":{\"b\":1},\"c\":1}", d.desired);
 }
@@ -295,8 +268,7 @@ static void hear(struct bus_member *m, unsigned signals)
     told |= signals;
 }
 
-static struct verdict set_status(struct bus *bus, const char *device_id, enum device_status status,
-                                 int64_t if_etag)
+static struct verdict set_status(const char *device_id, enum device_status status, int64_t if_etag)
 {
     struct registry_change c = { .mode = REGISTRY_UPDATE, .if_etag = if_etag };
     struct verdict v;
@@ -314,22 +286,20 @@ static void disabling_cuts_off(void **state)
 {
     struct bus_member member = { .hub = HUB, .client_id = SPAN("Dev-1"), .tell = hear };
     struct placement p = placement("Dev-1", "AA");
-    struct bus *bus;
     struct device d;
     int64_t etag;
 
     (void)state;
-    assert_ok(bus_new(&bus));
     assert_ok(store_write(store, place_it, &p));
     bus_join(bus, &member);
     etag = get("Dev-1").etag;
-    assert_reason(DEVICE_NOT_FOUND, set_status(bus, "x", DEVICE_DISABLED, -1));
-    assert_reason(ETAG_MISMATCH, set_status(bus, "Dev-1", DEVICE_DISABLED, etag + 1));
-    assert_reason(GRANTED, set_status(bus, "Dev-1", DEVICE_ENABLED, etag));
+    assert_reason(DEVICE_NOT_FOUND, set_status("x", DEVICE_DISABLED, -1));
+    assert_reason(ETAG_MISMATCH, set_status("Dev-1", DEVICE_DISABLED, etag + 1));
+    assert_reason(GRANTED, set_status("Dev-1", DEVICE_ENABLED, etag));
     assert_int_equal(get("Dev-1").status_updated_ms, 0);
     assert_int_equal(told, 0);
-    assert_reason(ETAG_MISMATCH, set_status(bus, "Dev-1", DEVICE_DISABLED, etag));
-    assert_reason(GRANTED, set_status(bus, "Dev-1", DEVICE_DISABLED, -1));
+    assert_reason(ETAG_MISMATCH, set_status("Dev-1", DEVICE_DISABLED, etag));
+    assert_reason(GRANTED, set_status("Dev-1", DEVICE_DISABLED, -1));
     assert_int_equal(told, BUS_CUT_OFF);
     d = get("Dev-1");
     assert_int_equal(d.status, DEVICE_DISABLED);
@@ -340,7 +310,6 @@ static void disabling_cuts_off(void **state)
     assert_ok(store_write(store, place_it, &p));
     assert_int_equal(get("Dev-1").status, DEVICE_DISABLED);
     bus_leave(bus, &member);
-    bus_free(bus);
 }
 
 /* ---- the door ---- */
@@ -435,17 +404,14 @@ static void who_may_connect(void **state)
         placement("sas", NULL),
         placement("off", thumbprint(leaf, false)),
     };
-    struct bus *bus;
 
     (void)state;
-    assert_ok(bus_new(&bus));
     devices[1].secondary_thumbprint = span_str(thumbprint(leaf2, true));
     devices[3].auth = DEVICE_AUTH_SAS;
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
         assert_ok(store_write(store, place_it, &devices[i]));
     }
-    assert_reason(GRANTED, set_status(bus, "off", DEVICE_DISABLED, -1));
-    bus_free(bus);
+    assert_reason(GRANTED, set_status("off", DEVICE_DISABLED, -1));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hub_login login = { .hub_host = span_str(cases[i].hub),
                                    .device_id = span_str(cases[i].device),
@@ -543,7 +509,6 @@ static void who_may_connect_by_token(void **state)
     };
     struct placement devices[] = { placement("Sas", NULL), placement("off", NULL),
                                    placement("cert", thumbprint(leaf, false)) };
-    struct bus *bus;
 
     (void)state;
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
@@ -554,9 +519,7 @@ static void who_may_connect_by_token(void **state)
         }
         assert_ok(store_write(store, place_it, &devices[i]));
     }
-    assert_ok(bus_new(&bus));
-    assert_reason(GRANTED, set_status(bus, "off", DEVICE_DISABLED, -1));
-    bus_free(bus);
+    assert_reason(GRANTED, set_status("off", DEVICE_DISABLED, -1));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hub_login login = { .hub_host = SPAN("hub.example"),
                                    .device_id = span_str(cases[i].device),

@@ -1,30 +1,14 @@
 /* hub/hub_event_test.c: which events changes leave in the log, and what they say. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/event.h"
 #include "hub/hub.h"
 #include "hub/twin.h"
 #include "model/limits.h"
-#include "store/store.h"
 
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
-#define TIME   "2025-06-15T15:06:40.0000000Z"
+#define TIME "2025-06-15T15:06:40.0000000Z"
 
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-
-static struct store *store;
 static struct sink *sink;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 static const struct device device = { .hub = SPAN_INIT("hub.example"),
                                       .device_id = SPAN_INIT("d1"),
                                       .generation_id = SPAN_INIT("g"),
@@ -35,50 +19,23 @@ static const struct device device = { .hub = SPAN_INIT("hub.example"),
                                       .twin_etag = 1,
                                       .created_ms = NOW_MS };
 
-struct row {
-    const struct kind *kind;
-    const void *record;
-};
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    const struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
-
-static void put(const struct kind *kind, const void *record)
-{
-    struct row row = { kind, record };
-
-    assert_ok(store_write(store, put_row, &row));
-}
-
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
+    kit_open();
     assert_ok(sink_mem_open(&sink));
-    assert_ok(bus_new(&bus));
     env = (struct env){
         .store = store, .sink = sink, .arena = &arena, .now_ms = NOW_MS, .tracking_id = "t-1"
     };
-    put(&KIND_DEVICE, &device);
+    kit_put(&KIND_DEVICE, &device);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
     sink_close(sink);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 
@@ -95,13 +52,6 @@ static void read_events(void)
     assert_ok(sink_read(sink, &q, &arena, &r));
     events = r.events;
     n_events = r.n;
-}
-
-static void assert_text(const char *expected, struct span s)
-{
-    if (!span_eq(span_str(expected), s)) {
-        fail_msg("%.*s\nis not\n%s", SPAN_FMT(s), expected);
-    }
 }
 
 #define PROPERTIES(source, op, schema, module_stamp, module)                                       \
@@ -285,8 +235,8 @@ static void a_removal_goes_on(void **state)
     int rounds = 0;
 
     (void)state;
-    put(&KIND_HUB, &hubs[0]);
-    put(&KIND_HUB, &hubs[1]);
+    kit_put(&KIND_HUB, &hubs[0]);
+    kit_put(&KIND_HUB, &hubs[1]);
     do {
         arena_reset(&arena);
         assert_ok(hub_remove_resume(&env, bus, 1, &more));

@@ -1,49 +1,30 @@
 /* hub/hub_limits_test.c: settings as they are given and stored, and what they make of a hub's
  * operations: over the store in memory, with a clock that is an integer. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "crypto/crypto.h"
 #include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/limits.h"
 #include "model/limits.h"
-#include "store/store.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define HOST        SPAN("hub.example")
 #define DAY_MS      (24 * 3600 * 1000LL)
 #define NOON        (20000 * DAY_MS + DAY_MS / 2)
 
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
-
-static struct store *store;
 static struct hub_limits *limits;
-static struct arena arena;
-static struct env env;
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
     const struct hub_order order = { .name = SPAN("h"),
                                      .host_name = HOST,
                                      .id_scope = SPAN("0ne00000001") };
-    void *block = malloc(ROOM);
     struct hub hub;
     struct verdict v;
 
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
+    kit_open();
     assert_ok(hub_limits_new(&limits));
     env = (struct env){
         .store = store, .limits = limits, .arena = &arena, .now_ms = NOON, .random = crypto_random
@@ -57,8 +38,7 @@ static int teardown(void **state)
 {
     (void)state;
     hub_limits_free(limits);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 
@@ -410,14 +390,12 @@ static void test_a_new_hub_of_the_name(void **state)
     const struct hub_removal removal = {
         .id_scope = order.id_scope, .name = order.name, .is_forced = true, .most = 1000
     };
-    struct bus *bus;
     struct hub hub;
     struct verdict v;
     bool again, is_done, has_usage = true;
     int wait_s;
 
     (void)state;
-    assert_ok(bus_new(&bus));
     assert_reason(GRANTED, patch("{\"properties\":{\"disableDeviceSAS\":true},"
                                  "\"limits\":{\"dailyMessages\":2}}"));
     assert_reason(GRANTED, use_for(THROTTLE_D2C_SENDS, "d", 0, &wait_s));
@@ -438,7 +416,6 @@ static void test_a_new_hub_of_the_name(void **state)
     assert_ok(hub_limits_flush(&env, NULL, NULL, &again));
     assert_ok(store_read(store, find_usage, &has_usage));
     assert_true(has_usage);
-    bus_free(bus);
 }
 
 /* ---- a session's turn ---- */

@@ -1,28 +1,15 @@
 /* hub/hub_login_test.c: modules at the door, certificates under the hub's CAs, what a connection
  * names as its model, and what becomes of earlier connections' subscriptions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "attest/sas.h"
 #include "crypto/cert_cache.h"
 #include "crypto/key.h"
-#include "hub/bus.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
 #include "model/limits.h"
-#include "store/store.h"
 
 #define DAY_MS 86400000LL
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
-
-#define assert_ok(call)      assert_string_equal(err_name(call), err_name(OK))
-#define assert_span(text, s) assert_true(span_eq(span_str(text), (s)))
 
 static const struct span one = SPAN_INIT("one-one-one-one-one"),
                          two = SPAN_INIT("two-two-two-two-two");
@@ -30,10 +17,6 @@ static struct crypto *crypto;
 static struct crypto_cert_cache *certs;
 static struct crypto_key *keys[3]; /* root, intermediate, leaf */
 static struct crypto_cert *root, *middle, *other_root;
-static struct store *store;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 
 static struct crypto_cert *issue(const char *name, bool is_ca, const struct crypto_key *subject,
                                  const struct crypto_cert *issuer, const struct crypto_key *by,
@@ -82,25 +65,6 @@ static int free_certs(void **state)
     return 0;
 }
 
-struct row {
-    const struct kind *kind;
-    const void *record;
-};
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    const struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
-
-static void put(const struct kind *kind, const void *record)
-{
-    struct row row = { kind, record };
-
-    assert_ok(store_write(store, put_row, &row));
-}
-
 static void put_identity(const char *client_id, enum device_auth auth, enum device_status status)
 {
     struct device d = { .hub = HUB,
@@ -111,7 +75,7 @@ static void put_identity(const char *client_id, enum device_auth auth, enum devi
                         .primary_key = auth == DEVICE_AUTH_SAS ? one : SPAN_NONE,
                         .secondary_key = auth == DEVICE_AUTH_SAS ? two : SPAN_NONE };
 
-    put(hub_identity_kind(d.device_id), &d);
+    kit_put(hub_identity_kind(d.device_id), &d);
 }
 
 static void put_ca(const char *name, const struct crypto_cert *cert, bool is_verified)
@@ -126,27 +90,22 @@ static void put_ca(const char *name, const struct crypto_cert *cert, bool is_ver
     assert_ok(crypto_x509_sha256(cert, sha256));
     row.der = buf_span(&out);
     row.sha256 = row.sha1 = span_of(sha256, sizeof sha256);
-    put(&KIND_CERTIFICATE, &row);
+    kit_put(&KIND_CERTIFICATE, &row);
 }
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
     struct hub hub = { .host_name = HUB, .name = SPAN("hub") };
 
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
-    assert_ok(bus_new(&bus));
+    kit_open();
     env = (struct env){ .store = store,
                         .crypto = crypto,
                         .certs = certs,
                         .arena = &arena,
                         .now_ms = NOW_MS,
                         .tracking_id = "00000000-0000-4000-8000-000000000001" };
-    put(&KIND_HUB, &hub);
+    kit_put(&KIND_HUB, &hub);
     put_identity("d", DEVICE_AUTH_SAS, DEVICE_ENABLED);
     put_identity("d/m", DEVICE_AUTH_SAS, DEVICE_ENABLED);
     return 0;
@@ -155,9 +114,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 
@@ -225,7 +182,7 @@ static void modules_by_token(void **state)
     put_identity("off", DEVICE_AUTH_SAS, DEVICE_DISABLED);
     put_identity("off/m", DEVICE_AUTH_SAS, DEVICE_ENABLED);
     put_identity("gone/m", DEVICE_AUTH_SAS, DEVICE_ENABLED);
-    put(&KIND_MODULE, &own); /* a token of its device's keys does not open it */
+    kit_put(&KIND_MODULE, &own); /* a token of its device's keys does not open it */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hub_login l = login_of(cases[i].client_id);
 
@@ -259,7 +216,7 @@ static void tokens_that_are_switched_off(void **state)
         struct hub_login l = login_of(cases[i].client_id);
         struct hub_session session;
 
-        put(&KIND_HUB, &hub);
+        kit_put(&KIND_HUB, &hub);
         l.token = token_by("hub.example", one);
         assert_login(cases[i].expected, &l, &session);
     }

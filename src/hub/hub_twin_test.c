@@ -1,64 +1,25 @@
 /* hub/hub_twin_test.c: what twins take and refuse, how changes are merged and stamped, and what a
  * connected device is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/hub.h"
 #include "hub/twin.h"
 #include "model/limits.h"
-#include "store/store.h"
 
-#define NOW_MS   1750000000000LL
-#define HUB      SPAN("hub.example")
 #define STAMP    "\"$lastUpdated\":\"2025-06-15T15:06:40.0000000Z\""
 #define STAMP_V2 STAMP ",\"$lastUpdatedVersion\":2"
 
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
-
-static struct store *store;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 static struct device before; /* as it is stored when a test begins */
-
-struct row {
-    const struct kind *kind;
-    const void *record;
-};
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    const struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
 
 static void put_device(void)
 {
-    struct row row = { &KIND_DEVICE, &before };
-
-    assert_ok(store_write(store, put_row, &row));
+    kit_put(&KIND_DEVICE, &before);
 }
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
-    assert_ok(bus_new(&bus));
-    env = (struct env){ .store = store, .arena = &arena, .now_ms = NOW_MS };
+    kit_open();
     before = (struct device){ .hub = HUB,
                               .device_id = SPAN("d1"),
                               .generation_id = SPAN("1"),
@@ -75,17 +36,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
-}
-
-static void assert_text(const char *expected, struct span s)
-{
-    if (!span_eq(span_str(expected), s)) {
-        fail_msg("%.*s\nis not\n%s", SPAN_FMT(s), expected);
-    }
 }
 
 static struct verdict report(const char *patch, int64_t if_version, int64_t *ret_version)

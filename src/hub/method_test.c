@@ -1,31 +1,13 @@
 /* hub/method_test.c: which names methods have, who may be called, and when a call is over, by a
  * clock that is an integer. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/method.h"
 #include "model/limits.h"
-#include "model/records.h"
-#include "store/store.h"
-#include "util/arena.h"
 
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
-
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, got)                                                               \
+#define assert_reason_is(expected, got)                                                            \
     assert_string_equal(reason_info(REASON_##expected)->token, reason_info(got)->token)
 
-static struct store *store;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 static struct bus_member session;
 static bool is_told;
 
@@ -57,14 +39,8 @@ static err put_rows(struct store_tx *tx, void *arg)
 
 static int setup(void **state)
 {
-    enum { ROOM = 256 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
-    assert_ok(bus_new(&bus));
+    kit_open();
     env = (struct env){ .store = store, .arena = &arena, .now_ms = NOW_MS, .random = draw };
     assert_ok(store_write(store, put_rows, NULL));
     session = (struct bus_member){ .hub = HUB, .client_id = SPAN("d1") };
@@ -76,9 +52,7 @@ static int teardown(void **state)
     (void)state;
     bus_leave(bus, &session);
     assert_int_equal(bus_calls(bus), 0);
-    bus_free(bus);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 
@@ -158,7 +132,7 @@ static struct hub_call *begin(int connect_s, int response_s)
 {
     struct hub_call *c = NULL;
 
-    assert_reason(GRANTED, prepare("d1", connect_s, response_s, &c));
+    assert_reason_is(GRANTED, prepare("d1", connect_s, response_s, &c));
     is_told = false;
     hub_call_begin(c, bus, &is_told, tell, NOW_MS);
     return c;
@@ -235,12 +209,12 @@ static void an_answer(void **state)
     assert_true(bus_call_answer(bus, &session, take(), &answer));
     assert_true(is_told);
     assert_true(hub_call_look(c, false, NOW_MS + 1234));
-    assert_reason(GRANTED, c->end.reason);
+    assert_reason_is(GRANTED, c->end.reason);
     assert_int_equal(c->end.status, -7);
     assert_true(span_eq(c->end.payload, SPAN(" 1 ")));
     assert_int_equal(c->end.waited_ms, 1234);
     assert_true(hub_call_look(c, true, NOW_MS + 999999)); /* that stays */
-    assert_reason(GRANTED, c->end.reason);
+    assert_reason_is(GRANTED, c->end.reason);
     hub_call_free(c);
 }
 
@@ -317,7 +291,7 @@ static void a_clock_that_goes_back(void **state)
     assert_false(hub_call_look(c, false, NOW_MS - 3600000));
     assert_true(hub_call_deadline(c) <= NOW_MS - 3600000 + 5000);
     assert_true(hub_call_look(c, false, NOW_MS - 3600000 + 5000));
-    assert_reason(DEVICE_TIMEOUT, c->end.reason);
+    assert_reason_is(DEVICE_TIMEOUT, c->end.reason);
     assert_true(c->end.waited_ms <= 5000);
     hub_call_free(c);
 }
@@ -336,7 +310,7 @@ static void a_device_that_goes(void **state)
     bus_leave(bus, &session);
     assert_true(is_told);
     assert_true(hub_call_look(c, false, NOW_MS + 10));
-    assert_reason(DEVICE_NOT_ONLINE, c->end.reason);
+    assert_reason_is(DEVICE_NOT_ONLINE, c->end.reason);
     hub_call_free(c);
 
     connect_device();
@@ -345,7 +319,7 @@ static void a_device_that_goes(void **state)
     bus_leave(bus, &session);
     assert_false(hub_call_look(c, false, NOW_MS + 9999));
     assert_true(hub_call_look(c, false, NOW_MS + 10000));
-    assert_reason(DEVICE_NOT_ONLINE, c->end.reason);
+    assert_reason_is(DEVICE_NOT_ONLINE, c->end.reason);
     hub_call_free(c);
 
     connect_device();
@@ -356,7 +330,7 @@ static void a_device_that_goes(void **state)
     connect_device();
     assert_true(bus_call_answer(bus, &session, rid, &answer));
     assert_true(hub_call_look(c, false, NOW_MS + 20000));
-    assert_reason(GRANTED, c->end.reason);
+    assert_reason_is(GRANTED, c->end.reason);
     hub_call_free(c);
 }
 
@@ -372,10 +346,10 @@ static void too_many(void **state)
         assert_int_equal(hub_call_look(c[i], false, NOW_MS), i == n);
     }
     assert_int_equal(hub_call_deadline(c[n]), NOW_MS);
-    assert_reason(THROTTLED, c[n]->end.reason);
+    assert_reason_is(THROTTLED, c[n]->end.reason);
     /* What its box never had room for did not time out at the device. */
     assert_true(hub_call_look(c[n - 1], false, NOW_MS + 5000));
-    assert_reason(THROTTLED, c[n - 1]->end.reason);
+    assert_reason_is(THROTTLED, c[n - 1]->end.reason);
     for (size_t i = 0; i <= n; i++) {
         hub_call_free(c[i]);
     }

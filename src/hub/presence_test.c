@@ -1,43 +1,17 @@
 /* hub/presence_test.c: what is noted of sessions is written down, and told in their order. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/presence.h"
-#include "model/records.h"
 #include "store/sink.h"
-#include "store/store.h"
-#include "util/arena.h"
 
-#define NOW_MS 1750000000000LL
-#define HUB    SPAN("hub.example")
-
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-
-static struct store *store;
 static struct sink *sink;
-static struct bus *bus;
 static struct hub_presence *presence;
-static struct arena arena;
-static struct env env;
 
 struct row {
     const struct kind *kind;
     void *record;
     bool is_found;
 };
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
 
 static err find_row(struct store_tx *tx, void *arg)
 {
@@ -51,9 +25,8 @@ static void put_device(const char *id, const char *generation)
     struct device d = { .hub = HUB,
                         .device_id = span_str(id),
                         .generation_id = span_str(generation) };
-    struct row row = { .kind = &KIND_DEVICE, .record = &d };
 
-    assert_ok(store_write(store, put_row, &row));
+    kit_put(&KIND_DEVICE, &d);
 }
 
 static bool find(const char *id, struct presence *ret_presence)
@@ -78,16 +51,10 @@ static void flush(void)
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
+    kit_open();
     assert_ok(sink_mem_open(&sink));
-    assert_ok(bus_new(&bus));
     assert_ok(hub_presence_new(bus, sink, 0xAB, &presence));
-    env = (struct env){ .store = store, .arena = &arena, .now_ms = NOW_MS };
     return 0;
 }
 
@@ -95,10 +62,8 @@ static int teardown(void **state)
 {
     (void)state;
     hub_presence_free(presence);
-    bus_free(bus);
     sink_close(sink);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 

@@ -1,13 +1,6 @@
 /* hub/registry_test.c: what comes and goes with an identity, in the store, on the bus and in the
  * log. What identities may look like is tested over the wire (api/hub_identity_http_test.c). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "crypto/crypto.h"
 #include "hub/hub.h"
@@ -15,34 +8,19 @@
 #include "model/kinds.h"
 #include "model/limits.h"
 
-#define HUB SPAN("hub.example")
-
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
-
-static struct store *store;
 static struct sink *sink;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 
 static int setup(void **state)
 {
     const struct hub_order order = { .name = SPAN("hub"),
                                      .host_name = HUB,
                                      .id_scope = SPAN("0ne1") };
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
     struct hub hub;
     struct verdict v;
 
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
+    kit_open();
     assert_ok(sink_mem_open(&sink));
-    assert_ok(bus_new(&bus));
     env = (struct env){ .store = store,
                         .sink = sink,
                         .arena = &arena,
@@ -57,10 +35,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
     sink_close(sink);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
 }
 

@@ -1,29 +1,11 @@
 /* hub/tags_test.c: what stands in the index over tags, and that every writer of tags keeps it in
  * step. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "hub/kit_test.h"
 
 #include "hub/hub.h"
 #include "hub/tags.h"
 #include "hub/twin.h"
 #include "model/limits.h"
-
-#define HUB SPAN("hub.example")
-
-#define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
-#define assert_reason(expected, v)                                                                 \
-    assert_string_equal(reason_info(REASON_##expected)->token, reason_info((v).reason)->token)
-
-static struct store *store;
-static struct bus *bus;
-static struct arena arena;
-static struct env env;
 
 static void fill_random(void *ret_bytes, size_t len)
 {
@@ -32,14 +14,8 @@ static void fill_random(void *ret_bytes, size_t len)
 
 static int setup(void **state)
 {
-    enum { ROOM = 4 * 1024 * 1024 };
-    void *block = malloc(ROOM);
-
     (void)state;
-    assert_non_null(block);
-    arena_init(&arena, block, ROOM);
-    assert_ok(store_mem_open(&store));
-    assert_ok(bus_new(&bus));
+    kit_open();
     env = (struct env){
         .store = store, .arena = &arena, .now_ms = 1750000000000, .random = fill_random
     };
@@ -49,29 +25,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bus_free(bus);
-    store_close(store);
-    free(arena.block);
+    kit_close();
     return 0;
-}
-
-struct row {
-    const struct kind *kind;
-    const void *record;
-};
-
-static err put_row(struct store_tx *tx, void *arg)
-{
-    const struct row *row = arg;
-
-    return store_put(tx, row->kind, row->record);
-}
-
-static void put(const struct kind *kind, const void *record)
-{
-    struct row row = { kind, record };
-
-    assert_ok(store_write(store, put_row, &row));
 }
 
 /* The whole index: "path=value:client ID " each. */
@@ -262,9 +217,9 @@ static void put_old(const char *client_id, const char *tags)
     struct tag_backlog b = { .hub = HUB, .client_id = d.device_id };
 
     if (tags != NULL) {
-        put(&KIND_DEVICE, &d);
+        kit_put(&KIND_DEVICE, &d);
     }
-    put(&KIND_TAG_BACKLOG, &b);
+    kit_put(&KIND_TAG_BACKLOG, &b);
 }
 
 static void test_devices_from_before_are_entered_once(void **state)
