@@ -6,7 +6,6 @@
 #define DAY_MS  (INT64_C(24) * 3600 * 1000)
 #define VERSION "?api-version=2021-06-01"
 
-static struct wire w;
 static struct crypto_key *ca_key, *leaf_key;
 static struct crypto_cert *ca, *leaf;
 

@@ -7,7 +7,6 @@
 #define VERSION "?api-version=2021-06-01"
 #define SERVICE "?api-version=2021-10-01"
 
-static struct wire w;
 static struct soft_tpm tpm;
 static struct crypto_key *ca_key;
 static struct crypto_cert *ca, *ek_cert;

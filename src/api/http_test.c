@@ -2,22 +2,6 @@
  * handler, deadlines. What single routes answer is in the tests beside them. */
 #include "api/http_wire_test.h"
 
-static struct wire w;
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
-    return 0;
-}
-
 static void test_every_answer_is_tracked_and_dated(void **state)
 {
     struct wire_reply r = wire_ask(&w, "GET", "/healthz", "", "");
@@ -269,7 +253,7 @@ static void test_metrics_page(void **state)
     assert_int_equal(r.status, 200);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, wire_set_up, wire_tear_down)
 
 int main(void)
 {

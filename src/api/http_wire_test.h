@@ -424,4 +424,21 @@ static inline void assert_has_not(const struct wire_reply *r, const char *part)
     }
 }
 
+/* The wire of a test file, and what opens and closes it where a test needs nothing more. */
+__attribute__((unused)) static struct wire w;
+
+static inline int wire_set_up(void **state)
+{
+    (void)state;
+    wire_open(&w);
+    return 0;
+}
+
+static inline int wire_tear_down(void **state)
+{
+    (void)state;
+    wire_close(&w);
+    return 0;
+}
+
 #endif

@@ -5,22 +5,6 @@
 #define V    "?api-version=2021-04-12"
 #define GOOD "{\"isSuccessful\":true,\"errors\":[],\"warnings\":[]}"
 
-static struct wire w;
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
-    return 0;
-}
-
 static struct wire_reply ask(const char *method, const char *target, const char *body)
 {
     return wire_ask_as(&w, POLICY_OF_HUB, method, target, "", body);
@@ -295,7 +279,7 @@ static void wrong_types(void **state)
     assert_int_equal(r.status, 200);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, wire_set_up, wire_tear_down)
 
 int main(void)
 {

@@ -3,22 +3,6 @@
 
 #define V "?api-version=2021-04-12"
 
-static struct wire w;
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
-    return 0;
-}
-
 static struct wire_reply ask(const char *method, const char *target, const char *headers,
                              const char *body)
 {
@@ -285,7 +269,7 @@ static void test_no_room_for_a_page_is_tried_again(void **state)
     assert_non_null(strstr(take_chunk(), "\"body\":\"x\""));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, wire_set_up, wire_tear_down)
 
 int main(void)
 {

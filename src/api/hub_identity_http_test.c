@@ -7,22 +7,6 @@
 #define HEX40   "0123456789abcdefABCDEF0123456789abcdef01"
 #define HEX64   HEX40 "0123456789abcdefABCDEF01"
 
-static struct wire w;
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
-    return 0;
-}
-
 /* if_match NULL: none. */
 static struct wire_reply ask(const char *method, const char *target, const char *if_match,
                              const char *body)
@@ -673,7 +657,7 @@ static void tokens_and_rights(void **state)
     assert_answer(&r, 400, "InvalidProtocolVersion");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, wire_set_up, wire_tear_down)
 
 int main(void)
 {

@@ -7,7 +7,6 @@
 #define V       "?api-version=2021-04-12"
 #define METHODS "/twins/d1/methods" V
 
-static struct wire w;
 static struct bus_member session;
 static bool has_letters;
 

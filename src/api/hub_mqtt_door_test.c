@@ -4,7 +4,6 @@
 #include "api/mqtt_wire_test.h"
 #include "attest/sas.h"
 #include "hub/identity.h"
-#include "util/hex.h"
 
 #define USER(client)  WIRE_HUB "/" client "/?" WIRE_VERSION
 #define MODULE_EVENTS "devices/dev1/modules/m/messages/events/"
@@ -32,17 +31,13 @@ static int set_up(void **state)
                              .name = SPAN("device"),
                              .rights = RIGHT_DEVICE_CONNECT,
                              .primary_key = key };
-    uint8_t digest[CRYPTO_SHA256_LEN], hex_bytes[2 * CRYPTO_SHA256_LEN];
-    struct buf hex = buf_over(hex_bytes, sizeof(hex_bytes));
 
     (void)state;
     wire_world_init(&world);
     wire_put(&world, &KIND_HUB, &hub);
     wire_put(&world, &KIND_POLICY, &policy);
-    assert_true(err_is_ok(crypto_x509_sha256(world.leaf, digest)));
-    hex_encode_upper(span_of(digest, sizeof(digest)), &hex);
-    put_identity("dev1", DEVICE_AUTH_SELF_SIGNED, buf_span(&hex));
-    put_identity("dev1/m", DEVICE_AUTH_SELF_SIGNED, buf_span(&hex));
+    put_identity("dev1", DEVICE_AUTH_SELF_SIGNED, world.thumbprint);
+    put_identity("dev1/m", DEVICE_AUTH_SELF_SIGNED, world.thumbprint);
     put_identity("sas", DEVICE_AUTH_SAS, SPAN_NONE);
     put_identity("sas/m", DEVICE_AUTH_SAS, SPAN_NONE);
     return 0;

@@ -11,8 +11,6 @@
 #define QUERY "/devices/query" V
 #define HUB   SPAN(WIRE_HUB_HOST)
 
-static struct wire w;
-
 static const char *const SITES[] = { "north", "south", "It's", "\xc3\xa9", NULL };
 
 /* What the test knows of row i. */

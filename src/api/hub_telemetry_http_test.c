@@ -8,8 +8,6 @@
 
 static const struct span one = SPAN_INIT("one-one-one-one-one"),
                          two = SPAN_INIT("two-two-two-two-two");
-static struct wire w;
-
 static err put(struct store_tx *tx, void *arg)
 {
     return hub_identity_put(tx, arg);
@@ -43,13 +41,6 @@ static int set_up(void **state)
     put_identity("off", DEVICE_AUTH_SAS, NULL, DEVICE_DISABLED);
     put_identity("off/m1", DEVICE_AUTH_SAS, NULL, DEVICE_ENABLED);
     put_identity("gone/m1", DEVICE_AUTH_SAS, NULL, DEVICE_ENABLED);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
     return 0;
 }
 
@@ -361,7 +352,7 @@ static void test_sizes(void **state)
     free(text);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, wire_tear_down)
 
 int main(void)
 {

@@ -5,8 +5,6 @@
 #define V    "?api-version=2021-04-12"
 #define TWIN "/twins/d1" V
 
-static struct wire w;
-
 static err put_device(struct store_tx *tx, void *arg)
 {
     return store_put(tx, &KIND_DEVICE, arg);
@@ -30,13 +28,6 @@ static int set_up(void **state)
     (void)state;
     wire_open(&w);
     assert_true(err_is_ok(store_write(w.service.store, put_device, &d)));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
     return 0;
 }
 
@@ -180,11 +171,12 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_fresh_twin_as_the_real_hub_prints_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(conditions, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(conditions_of_what_is_not_there, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_fresh_twin_as_the_real_hub_prints_it, set_up,
+                                        wire_tear_down),
+        cmocka_unit_test_setup_teardown(changes, set_up, wire_tear_down),
+        cmocka_unit_test_setup_teardown(conditions, set_up, wire_tear_down),
+        cmocka_unit_test_setup_teardown(conditions_of_what_is_not_there, set_up, wire_tear_down),
+        cmocka_unit_test_setup_teardown(refusals, set_up, wire_tear_down),
     };
 
     return cmocka_run_group_tests_name("api/hub_twin_http", tests, NULL, NULL);

@@ -4,22 +4,6 @@
 #include "api/http_wire_test.h"
 #include "store/decision.h"
 
-static struct wire w;
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
-    return 0;
-}
-
 static struct wire_reply ask(const char *method, const char *target, const char *headers,
                              const char *body)
 {
@@ -321,7 +305,7 @@ static void test_explain(void **state)
     assert_int_equal(r.status, 400);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, wire_set_up, wire_tear_down)
 
 int main(void)
 {

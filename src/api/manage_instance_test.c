@@ -2,7 +2,6 @@
  * (doc/wire/manage.md). */
 #include "api/http_wire_test.h"
 
-static struct wire w;
 static char server_token[512];
 static int hosts_changed;
 
@@ -28,13 +27,6 @@ static int set_up(void **state)
         sas_make(w.crypto, SPAN(WIRE_HOST), p.primary_key, p.name, w.now_ms / 1000 + 3600, &out)));
     buf_add_str(&out, "\r\n");
     (void)buf_cstr(&out);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
     return 0;
 }
 
@@ -406,7 +398,7 @@ static void test_an_instance_is_deleted_in_parts(void **state)
     EXPECT(404, ask_server("GET", "/berth/v1/instances/dev", ""));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, wire_tear_down)
 
 int main(void)
 {

@@ -20,6 +20,7 @@
 #include "model/limits.h"
 #include "proto/mqtt/codec.h"
 #include "store/store.h"
+#include "util/hex.h"
 
 enum {
     WIRE_BUFFER = 1024 * 1024,
@@ -46,6 +47,8 @@ struct wire_world {
     struct service service;
     struct crypto_key *ca_key, *leaf_key;
     struct crypto_cert *ca, *leaf; /* CN=dev1, under the CA */
+    struct span thumbprint;        /* of the leaf, as a device's row has it */
+    uint8_t thumbprint_text[2 * CRYPTO_SHA256_LEN];
 };
 
 static inline struct crypto_cert *wire_issue(struct wire_world *w, const char *common_name)
@@ -65,6 +68,16 @@ static inline struct crypto_cert *wire_issue(struct wire_world *w, const char *c
     return cert;
 }
 
+static inline void wire_keep_thumbprint(struct wire_world *w)
+{
+    uint8_t digest[CRYPTO_SHA256_LEN];
+    struct buf hex = buf_over(w->thumbprint_text, sizeof(w->thumbprint_text));
+
+    assert_true(err_is_ok(crypto_x509_sha256(w->leaf, digest)));
+    hex_encode_upper(span_of(digest, sizeof(digest)), &hex);
+    w->thumbprint = buf_span(&hex);
+}
+
 static inline void wire_world_init(struct wire_world *w)
 {
     *w = (struct wire_world){ 0 };
@@ -76,6 +89,7 @@ static inline void wire_world_init(struct wire_world *w)
     assert_true(err_is_ok(crypto_key_generate(w->crypto, CRYPTO_KEY_EC_P256, &w->leaf_key)));
     w->ca = wire_issue(w, "test CA");
     w->leaf = wire_issue(w, "dev1");
+    wire_keep_thumbprint(w);
     assert_true(err_is_ok(sink_mem_open(&w->sink)));
     w->service = (struct service){
         .store = w->store, .sink = w->sink, .bus = w->bus, .metrics = &w->metrics

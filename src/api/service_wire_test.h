@@ -8,7 +8,6 @@
 
 #define V "?api-version=2021-10-01"
 
-static struct wire w;
 static char pem[4096], der64[4096], pem64[8192], der6464[8192]; /* the four spellings */
 static char thumbprint[2 * CRYPTO_SHA256_LEN + 1];
 
@@ -49,13 +48,6 @@ static inline int set_up(void **state)
     (void)state;
     wire_open(&w);
     make_certificate("d1", false);
-    return 0;
-}
-
-static inline int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&w);
     return 0;
 }
 
@@ -117,6 +109,6 @@ static inline const char *etag_of(const struct wire_reply *r)
     return etag;
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, wire_tear_down)
 
 #endif
