@@ -5,7 +5,6 @@ import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
-import { provision } from '../lib/mqtt.mjs';
 
 const require = createRequire(import.meta.url);
 const { Client } = require('azure-iot-device');
@@ -18,11 +17,8 @@ const open = [];
 const credential = (id) => deviceToken(`localhost/devices/${id}`, deriveKey(b.dev.groups.symmetricKey.primaryKey, id));
 
 async function client(id, transport) {
-  const m = await b.mqtt();
-  const password = deviceToken(`${b.dev.idScope}/registrations/${id}`, deriveKey(b.dev.groups.symmetricKey.primaryKey, id), { skn: 'registration' });
-  assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: id, password })).body.status, 'assigned');
-  m.end();
-  const c = Client.fromSharedAccessSignature(credential(id), transport);
+  const key = await b.provisionByKey(id);
+  const c = Client.fromSharedAccessSignature(deviceToken(`localhost/devices/${id}`, key), transport);
   await c.setOptions({ ca: b.ca.toString(), http: { receivePolicy: { interval: 1, drain: true } } });
   open.push(c);
   return c;

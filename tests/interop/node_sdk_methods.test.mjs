@@ -4,8 +4,7 @@ import assert from 'node:assert/strict';
 import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
-import { provision } from '../lib/mqtt.mjs';
+import { Berthd, deviceToken, until } from '../lib/berth.mjs';
 
 const require = createRequire(import.meta.url);
 const { Client, ModuleClient } = require('azure-iot-device');
@@ -31,13 +30,8 @@ const httpError = (status, name) => (e) => {
 
 before(async () => {
   b = await Berthd.start({ mqttPort: 8883, httpsPort: 443 });
-  key = deriveKey(b.dev.groups.symmetricKey.primaryKey, ID);
-  const m = await b.mqtt();
-  const password = deviceToken(`${b.dev.idScope}/registrations/${ID}`, key, { skn: 'registration' });
-  assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: ID, password })).body.status, 'assigned');
-  m.end();
-  service = ServiceClient.fromConnectionString(b.dev.hubs[0].connectionString);
-  service._restApiClient.setOptions({ http: { agent: new https.Agent({ ca: b.ca }) } }); // it has no option for whom to trust
+  key = await b.provisionByKey(ID);
+  service = b.trusting(ServiceClient.fromConnectionString(b.dev.hubs[0].connectionString));
   device = Client.fromSharedAccessSignature(token(), Mqtt);
   await device.setOptions({ ca: b.ca.toString() });
 });

@@ -1,7 +1,6 @@
 // The official Azure Node SDK of the back end, unmodified, on its fixed port: queries of a hub, page by page until it says that there are no
 // more, as twins that can be changed and as plain objects.
 import assert from 'node:assert/strict';
-import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { Berthd } from '../lib/berth.mjs';
@@ -23,8 +22,7 @@ async function pages(text, size, way) {
 
 before(async () => {
   b = await Berthd.start({ mqttPort: 8883, httpsPort: 443 });
-  registry = Registry.fromConnectionString(b.dev.hubs[0].connectionString);
-  registry._restApiClient.setOptions({ http: { agent: new https.Agent({ ca: b.ca }) } }); // it has no option for whom to trust
+  registry = b.trusting(Registry.fromConnectionString(b.dev.hubs[0].connectionString));
   await registry.addDevices(Array.from({ length: N }, (_, i) => ({ deviceId: id(i), status: i === 3 ? 'disabled' : 'enabled' })));
   for (let i = 0; i < N; i += 5) await registry.updateTwin(id(i), { tags: { plant: 'a', line: i }, properties: { desired: { rate: i * 2 } } }, '*');
 });

@@ -2,11 +2,9 @@
 // that sends too fast, asks for its twin too often or connects too often, and a back end (azure-iothub over REST) that asks too often. All
 // arrives, or the SDK says that it is throttled, which it takes for something to try again.
 import assert from 'node:assert/strict';
-import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
-import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
-import { provision } from '../lib/mqtt.mjs';
+import { Berthd, deviceToken, until } from '../lib/berth.mjs';
 
 const require = createRequire(import.meta.url);
 const { Client, Message } = require('azure-iot-device');
@@ -25,14 +23,9 @@ const open = async () => {
 
 before(async () => {
   b = await Berthd.start({ mqttPort: 8883, httpsPort: 443 });
-  key = deriveKey(b.dev.groups.symmetricKey.primaryKey, ID);
-  const m = await b.mqtt();
-  const password = deviceToken(`${b.dev.idScope}/registrations/${ID}`, key, { skn: 'registration' });
-  assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: ID, password })).body.status, 'assigned');
-  m.end();
+  key = await b.provisionByKey(ID);
   hub = (await b.json('hub', 'list'))[0].name;
-  registry = Registry.fromConnectionString(b.dev.hubs[0].connectionString);
-  registry._restApiClient.setOptions({ http: { agent: new https.Agent({ ca: b.ca }) } }); // it has no option for whom to trust
+  registry = b.trusting(Registry.fromConnectionString(b.dev.hubs[0].connectionString));
 });
 afterEach(() => b.service('PATCH', `/berth/v1/hubs/${hub}`, { body: { limits: null, deviceLimits: null } }));
 after(() => b?.stop());

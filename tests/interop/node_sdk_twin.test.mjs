@@ -2,11 +2,9 @@
 // its token, which the SDK does without subscribing again; and the back end's (azure-iothub over REST).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import https from 'node:https';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { Berthd, deriveKey, deviceToken, until } from '../lib/berth.mjs';
-import { provision } from '../lib/mqtt.mjs';
+import { Berthd, deviceToken, until } from '../lib/berth.mjs';
 
 const require = createRequire(import.meta.url);
 const { Client } = require('azure-iot-device');
@@ -21,14 +19,8 @@ const update = (patch) => new Promise((resolve, reject) => { twin.properties.rep
 
 before(async () => {
   b = await Berthd.start({ mqttPort: 8883, httpsPort: 443 });
-
-  key = deriveKey(b.dev.groups.symmetricKey.primaryKey, ID);
-  const m = await b.mqtt();
-  const password = deviceToken(`${b.dev.idScope}/registrations/${ID}`, key, { skn: 'registration' });
-  assert.equal((await provision(m, { idScope: b.dev.idScope, registrationId: ID, password })).body.status, 'assigned');
-  m.end();
-  registry = Registry.fromConnectionString(b.dev.hubs[0].connectionString);
-  registry._restApiClient.setOptions({ http: { agent: new https.Agent({ ca: b.ca }) } }); // it has no option for whom to trust
+  key = await b.provisionByKey(ID);
+  registry = b.trusting(Registry.fromConnectionString(b.dev.hubs[0].connectionString));
   device = Client.fromSharedAccessSignature(renewed(), Mqtt);
   await device.setOptions({ ca: b.ca.toString() });
   await device.open();

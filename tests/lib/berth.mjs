@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import crypto from 'node:crypto';
 import { after } from 'node:test';
-import { Mqtt } from './mqtt.mjs';
+import { Mqtt, provision } from './mqtt.mjs';
 
 const run = promisify(execFile);
 export const bin = process.env.BERTH_BIN ?? path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../../build/bin');
@@ -154,6 +154,37 @@ export class Berthd {
 
   mqtt(device = {}, options = {}) {
     return Mqtt.open({ port: this.mqttPort, ca: this.ca, cert: device.chain, key: device.key, ...options });
+  }
+
+  // A session of a device at the hub, by its certificate unless there is a password among the options of CONNECT.
+  async session(device, clientId, options = {}) {
+    const m = await this.mqtt(device);
+    const code = await m.connect({ clientId, username: `localhost/${clientId}/?api-version=2021-04-12&DeviceClientType=test`, ...options });
+    if (code !== 0) throw new Error(`${clientId}: CONNACK ${code}`);
+    return m;
+  }
+
+  // Provisions a device by the key that is derived for it in the group of --dev; resolves to the key.
+  async provisionByKey(registrationId) {
+    const key = deriveKey(this.dev.groups.symmetricKey.primaryKey, registrationId);
+    const m = await this.mqtt();
+    const password = deviceToken(`${this.dev.idScope}/registrations/${registrationId}`, key, { skn: 'registration' });
+    const { body } = await provision(m, { idScope: this.dev.idScope, registrationId, password });
+    if (body?.status !== 'assigned') throw new Error(`${registrationId}: ${JSON.stringify(body)}`);
+    m.end();
+    return key;
+  }
+
+  // The first events of a device or module, as `berth hub monitor-events` shows them.
+  async events(id, count) {
+    const out = await this.ok('hub', 'monitor-events', '--from', 'start', '--device-id', id, '--count', String(count), '--timeout', '20', '--output', 'json');
+    return out.trim().split('\n').filter(Boolean).map(JSON.parse);
+  }
+
+  // A client of the azure-iothub SDK, which has no option for whom to trust.
+  trusting(client) {
+    client._restApiClient.setOptions({ http: { agent: new https.Agent({ ca: this.ca }) } });
+    return client;
   }
 
   // A raw HTTPS request. options: body (string or object), headers, device (certificate), host, keepRaw.

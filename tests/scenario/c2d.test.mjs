@@ -10,11 +10,7 @@ let b, pki, device;
 const queueOf = (id) => `/devices/${encodeURIComponent(id)}/messages/deviceBound`;
 const topicOf = (id) => `devices/${id}/messages/devicebound/`;
 
-async function session(cn, options = {}) {
-  const m = await b.mqtt(await device(cn));
-  assert.equal(await m.connect({ clientId: cn, username: `localhost/${cn}/?${API}`, ...options }), 0);
-  return m;
-}
+const session = async (cn, options) => b.session(await device(cn), cn, options);
 
 // As a back end does. Headers without "iothub-".
 const send = (id, body, headers = {}) => b.hub('POST', `/messages/deviceBound?${API}`, {

@@ -16,12 +16,6 @@ const monitor = (server, ...args) => server.ok('hub', 'monitor-events', '--outpu
 const ops = (events) => events.map((e) => e.applicationProperties.opType);
 const all = async (server, from, ...args) => json(await server.ok('hub', 'monitor-events', '--output', 'json', '--timeout', '2', '--from', from, ...args));
 
-async function session(server, d, cn) {
-  const m = await server.mqtt(d);
-  assert.equal(await m.connect({ clientId: cn, username: `localhost/${cn}/?${API}` }), 0);
-  return m;
-}
-
 // Reads the stream until `n` events came; resolves to [{id, event, data}].
 function stream(server, target, n, headers = {}) {
   return new Promise((resolve, reject) => {
@@ -57,9 +51,9 @@ after(async () => {
 
 test('the life of a device, told in order and before the answer', async () => {
   const d = await device('life'); // made by provisioning
-  const first = await session(b, d, 'life');
+  const first = await b.session(d, 'life');
   await first.publish('devices/life/messages/events/', 'one');
-  const second = await session(b, d, 'life'); // takes over
+  const second = await b.session(d, 'life'); // takes over
   await first.closed;
   assert.equal((await b.hub('PATCH', `/twins/life?${API}`, { body: { tags: { a: 1 }, properties: { desired: { x: 1 } } } })).status, 200);
   assert.equal((await b.hub('PUT', `/twins/life?${API}`, { body: { properties: { desired: { y: 2 } } } })).status, 200);
@@ -102,7 +96,7 @@ test('a device that is made by REST, and its module', async () => {
 
 test('who was when connected is kept', async () => {
   const d = await device('kept');
-  const m = await session(b, d, 'kept');
+  const m = await b.session(d, 'kept');
   const shown = await until('its times are written down', async () => {
     const { json: shows } = await b.hub('GET', `/devices/kept?${API}`);
     return shows.connectionStateUpdatedTime.startsWith('0001') ? undefined : shows;
@@ -117,7 +111,7 @@ test('partitions: numbered without a gap, a device in one; readers of all kinds'
   const names = ['p0', 'p1', 'p2', 'p3', 'p4'];
   const began = new Date().toISOString();
   for (const cn of names) {
-    const m = await session(b, await device(cn), cn);
+    const m = await b.session(await device(cn), cn);
     for (let i = 0; i < 20; i++) await m.publish(`devices/${cn}/messages/events/`, `${cn}/${i}`);
     m.end();
   }
@@ -153,13 +147,13 @@ test('a monitor goes on behind the last event it saw when the server comes back'
   child.stdout.on('data', (x) => { out += x; });
   child.stderr.on('data', (x) => { err += x; });
   const ended = new Promise((resolve) => { child.on('exit', resolve); });
-  let m = await session(b, d, 'resumed');
+  let m = await b.session(d, 'resumed');
   await m.publish('devices/resumed/messages/events/', '0');
   await m.publish('devices/resumed/messages/events/', '1');
   await until('both are shown', () => out.includes('"body":"1"'));
   await b.kill('SIGKILL');
   await b.restart();
-  m = await session(b, d, 'resumed');
+  m = await b.session(d, 'resumed');
   await m.publish('devices/resumed/messages/events/', '2');
   await m.publish('devices/resumed/messages/events/', '3');
   assert.equal(await ended, 0, err);
@@ -175,7 +169,7 @@ test('SIGKILL: nothing acknowledged is lost, offsets and numbers go on without a
     let over = false;
     const storm = names.map(async (cn) => {
       try {
-        const m = await session(b, await device(cn), cn);
+        const m = await b.session(await device(cn), cn);
         for (let i = 0; !over; i++) {
           await m.publish(`devices/${cn}/messages/events/`, `${cn}/${round}/${i}`);
           acknowledged.push(`${cn}/${round}/${i}`);
@@ -207,8 +201,8 @@ test('SIGKILL: nothing acknowledged is lost, offsets and numbers go on without a
 
 test('a device that floods does not starve a quiet one', async () => {
   const MESSAGES = 6000;
-  const loud = await session(b, await device('loud'), 'loud');
-  const quiet = await session(b, await device('quiet'), 'quiet');
+  const loud = await b.session(await device('loud'), 'loud');
+  const quiet = await b.session(await device('quiet'), 'quiet');
   const body = 'x'.repeat(2000);
   const waits = [];
   let isFlooding = true;
@@ -239,7 +233,7 @@ test('a log of bounded size drops its oldest, and readers are told; kinds can be
   const s = await Berthd.start({ args: ['--telemetry-size', '400K', '--telemetry-partitions', '2', '--events', 'none'] });
   try {
     const d = await provisionedDevices(s, pki)('full');
-    const m = await session(s, d, 'full');
+    const m = await s.session(d, 'full');
     for (let i = 0; i < 400; i++) await m.publish('devices/full/messages/events/', `${i} ${'y'.repeat(4000)}`);
     const events = await all(s, 'start', '--source', 'all');
     assert.equal(Number(events.at(-1).body.split(' ')[0]), 399);

@@ -6,16 +6,8 @@ import { Mqtt, connectPacket, provisionedDevices, publishPacket } from '../lib/m
 
 let b, pki, device;
 
-async function session(cn, options = {}) {
-  const m = await b.mqtt(await device(cn));
-  assert.equal(await m.connect({ clientId: cn, username: `localhost/${cn}/?api-version=2021-04-12&DeviceClientType=test`, ...options }), 0);
-  return m;
-}
-
-async function events(cn, count) {
-  const out = await b.ok('hub', 'monitor-events', '--from', 'start', '--device-id', cn, '--count', String(count), '--timeout', '20', '--output', 'json');
-  return out.trim().split('\n').filter(Boolean).map(JSON.parse);
-}
+const session = async (cn, options) => b.session(await device(cn), cn, options);
+const events = (cn, count) => b.events(cn, count);
 
 before(async () => {
   b = await Berthd.start();

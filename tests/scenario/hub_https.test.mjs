@@ -13,10 +13,7 @@ let b, pki, device;
 const auth = (id = 'h1', key = KEY, options = {}) => ({ Authorization: deviceToken(`localhost/devices/${id}`, key, options) });
 const send = (target, options) => b.request('POST', target, options);
 
-async function events(id, count) {
-  const out = await b.ok('hub', 'monitor-events', '--from', 'start', '--device-id', id, '--count', String(count), '--timeout', '20', '--output', 'json');
-  return out.trim().split('\n').filter(Boolean).map(JSON.parse);
-}
+const events = (id, count) => b.events(id, count);
 
 async function makeIdentity(path, body = {}) {
   const [device_, module_] = path.split('/modules/');

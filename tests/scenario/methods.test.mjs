@@ -10,8 +10,7 @@ const METHODS = '$iothub/methods/POST/#';
 let b, pki, device;
 
 async function session(cn, { filter = METHODS, ...options } = {}) {
-  const m = await b.mqtt(await device(cn));
-  assert.equal(await m.connect({ clientId: cn, username: `localhost/${cn}/?${API}`, ...options }), 0);
+  const m = await b.session(await device(cn), cn, options);
   if (filter) await m.subscribe(filter, 0);
   return m;
 }

@@ -26,10 +26,7 @@ async function session(client, options = {}) {
   return m;
 }
 
-async function events(id, count) {
-  const out = await b.ok('hub', 'monitor-events', '--from', 'start', '--device-id', id, '--count', String(count), '--timeout', '20', '--output', 'json');
-  return out.trim().split('\n').filter(Boolean).map(JSON.parse);
-}
+const events = (id, count) => b.events(id, count);
 
 before(async () => {
   b = await Berthd.start();

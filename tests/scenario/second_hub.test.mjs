@@ -1,7 +1,7 @@
 // --dev with a hub made while it runs: reachable under its name at once, and again after a restart.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, devCa } from '../lib/berth.mjs';
+import { Berthd, Pki } from '../lib/berth.mjs';
 import { provision } from '../lib/mqtt.mjs';
 
 const HUBS = ['plant.localhost', 'hub.example.test'];

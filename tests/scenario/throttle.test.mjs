@@ -8,17 +8,12 @@ import { provisionedDevices, publishPacket } from '../lib/mqtt.mjs';
 
 let b, pki, device, hub;
 
-const username = (cn) => `localhost/${cn}/?api-version=2021-04-12`;
 const events = (cn) => `devices/${cn}/messages/events/`;
 const update = (...options) => b.json('hub', 'update', hub, ...options);
 const unlimited = { sku: null, properties: null, limits: null, deviceLimits: null };
 const patch = (body) => b.service('PATCH', `/berth/v1/hubs/${hub}`, { body });
 
-async function session(cn, options = {}) {
-  const m = await b.mqtt(await device(cn));
-  assert.equal(await m.connect({ clientId: cn, username: username(cn), ...options }), 0);
-  return m;
-}
+const session = async (cn, options) => b.session(await device(cn), cn, options);
 
 // Sends n messages at once; resolves to how long it took until all were acknowledged.
 async function burst(m, cn, n) {
@@ -139,7 +134,7 @@ test('connections beyond the rate: CONNACK 3, which keeps SDKs trying', async ()
   (await session('quiet')).end();
   (await session('quiet')).end();
   const m = await b.mqtt(await device('quiet'));
-  assert.equal(await m.connect({ clientId: 'quiet', username: username('quiet') }), 3);
+  assert.equal(await m.connect({ clientId: 'quiet', username: 'localhost/quiet/?api-version=2021-04-12' }), 3);
   await m.closed;
   await until('the log says why', () => /operation=connect[^\n]*reason=hub-throttled/.test(b.stderr));
   (await session('talker')).end(); // another's is its own

@@ -10,11 +10,7 @@ const API = 'api-version=2021-04-12';
 const DESIRED = '$iothub/twin/PATCH/properties/desired/#';
 let b, pki, device, serial = 0;
 
-async function session(cn, options = {}) {
-  const m = await b.mqtt(await device(cn));
-  assert.equal(await m.connect({ clientId: cn, username: `localhost/${cn}/?${API}`, ...options }), 0);
-  return m;
-}
+const session = async (cn, options) => b.session(await device(cn), cn, options);
 
 async function ask(m, topic, body) {
   const rid = `r${serial++}`;
