@@ -131,7 +131,7 @@ void bus_join(struct bus *b, struct bus_member *m)
     struct bus_member **head;
 
     bus_inside_lock(b);
-    m->is_session_ = m->is_superseded_ = false;
+    m->is_session_ = m->is_superseded_ = m->is_cut_off_ = false;
     m->order_ = ++b->joined;
     (void)empty_box(m);
     head = ring_of(b, m->hub, m->client_id);
@@ -376,6 +376,7 @@ void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
     head = *ring_of(b, hub, client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
         if (is_of_or_below(x, hub, client_id)) {
+            x->is_cut_off_ = true;
             x->tell(x, BUS_CUT_OFF);
         }
     }
@@ -417,10 +418,12 @@ bool bus_is_session(struct bus *b, struct span hub, struct span client_id, struc
 
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id)
 {
+    const struct bus_member *m;
     bool is_connected;
 
     bus_inside_lock(b);
-    is_connected = bus_inside_session(b, hub, client_id) != NULL;
+    m = bus_inside_session(b, hub, client_id);
+    is_connected = m != NULL && !m->is_cut_off_;
     bus_inside_unlock(b);
     return is_connected;
 }

@@ -39,7 +39,7 @@ struct bus;
  * `tell` is called on any thread, with a lock of the bus held: it must only pass the signal on. */
 struct bus_member {
     struct bus_member *next_, *prev_;
-    bool is_session_, is_superseded_;
+    bool is_session_, is_superseded_, is_cut_off_;
     uint64_t order_; /* of joining */
     struct bus_letter *box_, **box_end_;
     size_t n_box_, box_bytes_;
@@ -94,7 +94,7 @@ void bus_order_end(struct bus *b, struct span hub, struct span client_id);
 void bus_c2d(struct bus *b, struct span hub, struct span client_id);
 /* Is this the device's session now, or is it over? */
 bool bus_is_session(struct bus *b, struct span hub, struct span client_id, struct span session_id);
-/* Has the device a session? */
+/* Has the device a session, one that is not about to end because it was cut off? */
 bool bus_is_connected(struct bus *b, struct span hub, struct span client_id);
 size_t bus_sessions(struct bus *b);
 /* Hands the client IDs of the hub's sessions to `each`, a part of the table at a time: *at is 0 at

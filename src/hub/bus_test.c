@@ -93,7 +93,9 @@ static void cutting_off_reaches_all_of_the_device(void **state)
     join(&other, "hub", "DEV");
     join(&events, "hub", NULL);
     bus_claim(bus, &session.member);
+    assert_true(bus_is_connected(bus, SPAN("hub"), SPAN("dev")));
     bus_cut_off(bus, SPAN("hub"), SPAN("dev"));
+    assert_false(bus_is_connected(bus, SPAN("hub"), SPAN("dev")));
     assert_int_equal(take(&session), BUS_CUT_OFF);
     assert_int_equal(take(&joined), BUS_CUT_OFF);
     assert_int_equal(take(&other), 0);
