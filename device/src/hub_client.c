@@ -6,6 +6,8 @@
 
 enum { USERNAME_MAX = 768, TOPIC_MAX = 1024 };
 
+#define MODULES "/modules/"
+
 static const enum berth_hub_event_kind KINDS[] = { BERTH_HUB_MESSAGE, BERTH_HUB_METHOD,
                                                    BERTH_HUB_DESIRED, BERTH_HUB_TWIN };
 
@@ -16,21 +18,33 @@ static err fail(struct berth_hub_client *h, err e)
     return e;
 }
 
-/* {hub}/{device}/?api-version={v}[&DeviceClientType={v}] */
+/* "{device}", or "{device}{between}{module}". */
+static void add_who(const char *device_id, const char *between, const char *module_id,
+                    struct buf *out)
+{
+    buf_printf(out, "%s%s%s", device_id, module_id ? between : "", module_id ? module_id : "");
+}
+
+/* {hub}/{device}[/{module}]/?api-version={v}[&DeviceClientType={v}]; the client ID is its middle.
+ */
 static err encode_connect(struct berth_hub_client *h)
 {
     const struct berth_hub_client_config *c = &h->config_;
     uint8_t memory[USERNAME_MAX];
     struct buf username = buf_over(memory, sizeof(memory));
+    struct span client_id;
 
-    buf_printf(&username, "%s/%s/?api-version=" BERTH_HUB_API_VERSION, c->host_name, c->device_id);
+    buf_printf(&username, "%s/", c->host_name);
+    add_who(c->device_id, "/", c->module_id, &username);
+    client_id = span_from(buf_span(&username), strlen(c->host_name) + 1);
+    buf_add_str(&username, "/?api-version=" BERTH_HUB_API_VERSION);
     if (c->user_agent != NULL) {
         buf_printf(&username, "&DeviceClientType=%s", c->user_agent);
     }
     TRY(buf_ok(&username));
     mqtt_codec_encode_connect(&(struct mqtt_connect){ .protocol = SPAN("MQTT"),
                                                       .level = MQTT_LEVEL_311,
-                                                      .client_id = span_str(c->device_id),
+                                                      .client_id = client_id,
                                                       .username = buf_span(&username),
                                                       .password = span_str(c->token),
                                                       .keep_alive_s = c->keep_alive_s,
@@ -65,10 +79,13 @@ static err on_connack(struct berth_hub_client *h, const struct mqtt_connack *con
 static err on_publish(struct berth_hub_client *h, const struct mqtt_publish *p)
 {
     struct berth_hub_event event;
+    uint8_t memory[TOPIC_MAX];
+    struct buf who = buf_over(memory, sizeof(memory));
 
+    add_who(h->config_.device_id, MODULES, h->config_.module_id, &who);
+    TRY(buf_ok(&who));
     if (h->config_.on_event != NULL &&
-        err_is_ok(
-            berth_hub_event_decode(p->topic, p->payload, span_str(h->config_.device_id), &event))) {
+        err_is_ok(berth_hub_event_decode(p->topic, p->payload, buf_span(&who), &event))) {
         h->config_.on_event(h->config_.context, &event);
     }
     if (p->qos == 1) {
@@ -148,11 +165,13 @@ err berth_hub_client_fault(const struct berth_hub_client *h, int *ret_connack_co
     return h->fault_;
 }
 
-void berth_hub_client_telemetry_topic(const char *device_id,
+void berth_hub_client_telemetry_topic(const char *device_id, const char *module_id,
                                       const struct berth_property *properties, size_t n_properties,
                                       struct buf *out)
 {
-    buf_printf(out, "devices/%s/messages/events/", device_id);
+    buf_add_str(out, "devices/");
+    add_who(device_id, MODULES, module_id, out);
+    buf_add_str(out, "/messages/events/");
     for (size_t i = 0; i < n_properties; i++) {
         buf_add_str(out, i > 0 ? "&" : "");
         percent_encode(span_str(properties[i].name), out);
@@ -189,7 +208,8 @@ err berth_hub_client_send(struct berth_hub_client *h, struct span message,
     if (h->state_ != BERTH_HUB_CLIENT_CONNECTED) {
         return ERR(PRECONDITION);
     }
-    berth_hub_client_telemetry_topic(h->config_.device_id, properties, n_properties, &topic);
+    berth_hub_client_telemetry_topic(h->config_.device_id, h->config_.module_id, properties,
+                                     n_properties, &topic);
     TRY(buf_ok(&topic));
     mqtt_codec_encode_publish(&(struct mqtt_publish){ .topic = buf_span(&topic),
                                                       .payload = message,
@@ -211,7 +231,9 @@ static void filter_of(const struct berth_hub_client *h, enum berth_hub_event_kin
 {
     switch (kind) {
     case BERTH_HUB_MESSAGE:
-        buf_printf(filter, "devices/%s/messages/devicebound/#", h->config_.device_id);
+        buf_add_str(filter, "devices/");
+        add_who(h->config_.device_id, MODULES, h->config_.module_id, filter);
+        buf_add_str(filter, "/messages/devicebound/#");
         return;
     case BERTH_HUB_METHOD:
         buf_add_str(filter, "$iothub/methods/POST/#");

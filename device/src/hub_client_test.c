@@ -26,10 +26,12 @@ static void on_event(void *context, const struct berth_hub_event *event)
     }
 }
 
-static void connect_device(struct play *p, enum mqtt_connack_code code)
+static void connect_as(struct play *p, enum mqtt_connack_code code, const char *module,
+                       struct span client_id, struct span username)
 {
     struct berth_hub_client_config config = { .host_name = "hub.example",
                                               .device_id = "d",
+                                              .module_id = module,
                                               .keep_alive_s = 30,
                                               .on_event = on_event,
                                               .context = p };
@@ -44,12 +46,18 @@ static void connect_device(struct play *p, enum mqtt_connack_code code)
     assert_true(err_is_ok(berth_hub_client_init(&p->device, &config, &buffers)));
     out = berth_hub_client_output(&p->device);
     assert_true(err_is_ok(mqtt_codec_decode(out, &packet)));
-    assert_true(span_eq(packet.connect.username, SPAN("hub.example/d/?api-version=2021-04-12")));
+    assert_true(span_eq(packet.connect.client_id, client_id));
+    assert_true(span_eq(packet.connect.username, username));
     assert_int_equal(packet.connect.keep_alive_s, 30);
     berth_hub_client_sent(&p->device, out.len);
     mqtt_codec_encode_connack(&(struct mqtt_connack){ .code = (uint8_t)code }, &answer);
     e = berth_hub_client_input(&p->device, buf_span(&answer));
     assert_int_equal(err_is_ok(e), code == MQTT_ACCEPTED);
+}
+
+static void connect_device(struct play *p, enum mqtt_connack_code code)
+{
+    connect_as(p, code, NULL, SPAN("d"), SPAN("hub.example/d/?api-version=2021-04-12"));
 }
 
 static void test_telemetry(void **state)
@@ -189,12 +197,31 @@ static void test_refused(void **state)
     assert_true(err_is(berth_hub_client_send(&p.device, SPAN("x"), NULL, 0), ERR_PRECONDITION));
 }
 
+/* Everything of a module is under its device's name and its own. */
+static void test_module(void **state)
+{
+    struct play p;
+
+    (void)state;
+    connect_as(&p, MQTT_ACCEPTED, "m", SPAN("d/m"),
+               SPAN("hub.example/d/m/?api-version=2021-04-12"));
+    assert_true(err_is_ok(berth_hub_client_send(&p.device, SPAN("1"), NULL, 0)));
+    assert_true(span_eq(sent(&p).publish.topic, SPAN("devices/d/modules/m/messages/events/")));
+    assert_true(err_is_ok(berth_hub_client_subscribe(&p.device, BERTH_HUB_MESSAGE)));
+    assert_true(span_starts_with(span_from(sent(&p).subscribe.filters, 2), /* its length */
+                                 SPAN("devices/d/modules/m/messages/devicebound/#")));
+    assert_true(err_is_ok(publish(&p, "devices/d/modules/m/messages/devicebound/a=1", "hi", 1)));
+    assert_true(err_is_ok(publish(&p, "devices/d/messages/devicebound/a=1", "hi", 0)));
+    assert_int_equal(p.n_events, 1);
+    assert_true(span_eq(p.events[0].properties, SPAN("a=1")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_telemetry), cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_events),    cmocka_unit_test(test_subscription_refused),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_module),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,13 +60,23 @@ err connection_string_parse_device(struct span text, struct connection_string_de
 {
     struct part parts[] = { { .name = SPAN("HostName") },
                             { .name = SPAN("DeviceId") },
-                            { .name = SPAN("SharedAccessKey") },
-                            { .name = SPAN("ModuleId"), .is_optional = true } };
+                            { .name = SPAN("SharedAccessKey"), .is_optional = true },
+                            { .name = SPAN("ModuleId"), .is_optional = true },
+                            { .name = SPAN("x509"), .is_optional = true } };
+    bool is_by_certificate;
 
-    TRY(parse(text, parts, 4));
-    *ret_parts = (struct connection_string_device){ .host = parts[0].value,
-                                                    .device = parts[1].value,
-                                                    .key = parts[2].value,
-                                                    .module = parts[3].value };
+    TRY(parse(text, parts, 5));
+    is_by_certificate = span_eq_nocase(parts[4].value, SPAN("true"));
+    if (parts[2].value.len == 0 && !is_by_certificate) {
+        return err_set(ERR_MALFORMED, "the connection string has no SharedAccessKey");
+    }
+    if (parts[2].value.len > 0 && is_by_certificate) {
+        return err_set(ERR_MALFORMED, "the connection string has both SharedAccessKey and x509");
+    }
+    *ret_parts =
+        (struct connection_string_device){ .host = parts[0].value,
+                                           .device = parts[1].value,
+                                           .key = is_by_certificate ? SPAN_NONE : parts[2].value,
+                                           .module = parts[3].value };
     return OK;
 }

@@ -18,10 +18,11 @@ err connection_string_parse(struct span text, struct connection_string *ret_part
 
 /* A device's own: HostName=…;DeviceId=…;SharedAccessKey=…, and ModuleId=… of a module's. */
 struct connection_string_device {
-    struct span host, device, key;
+    struct span host, device;
+    struct span key;    /* absent: by certificate (x509=true) */
     struct span module; /* absent: the device's */
 };
-/* As above; all but the module must be there. */
+/* As above; there must be a host, a device, and either a key or x509=true. */
 err connection_string_parse_device(struct span text, struct connection_string_device *ret_parts);
 
 #endif

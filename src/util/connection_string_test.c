@@ -61,6 +61,16 @@ static void test_device(void **state)
                            SPAN("HostName=h;SharedAccessKeyName=p;SharedAccessKey=k"), &parts),
                        ERR_MALFORMED));
     assert_string_equal(err_detail(), "the connection string has no DeviceId");
+    assert_true(
+        err_is_ok(connection_string_parse_device(SPAN("HostName=h;DeviceId=d;x509=true"), &parts)));
+    assert_true(span_eq(parts.device, SPAN("d")) && span_is_absent(parts.key));
+    assert_true(
+        err_is(connection_string_parse_device(SPAN("HostName=h;DeviceId=d;x509=false"), &parts),
+               ERR_MALFORMED));
+    assert_string_equal(err_detail(), "the connection string has no SharedAccessKey");
+    assert_true(err_is(connection_string_parse_device(
+                           SPAN("HostName=h;DeviceId=d;SharedAccessKey=k;x509=true"), &parts),
+                       ERR_MALFORMED));
 }
 
 int main(void)

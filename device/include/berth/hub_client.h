@@ -1,6 +1,6 @@
-/* berth/hub_client.h: one device's session with its hub (Azure IoT Hub or berthd) over MQTT 3.1.1:
- * connect, send telemetry, stay alive; and, when subscribed to, messages, method calls and its
- * twin. No allocation, no sockets, no clock; used like berth/provisioning.h. */
+/* berth/hub_client.h: a device's or a module's session with its hub (Azure IoT Hub or berthd) over
+ * MQTT 3.1.1: connect, send telemetry, stay alive; and, when subscribed to, messages, method calls
+ * and its twin. No allocation, no sockets, no clock; used like berth/provisioning.h. */
 #ifndef BERTH_HUB_CLIENT_H
 #define BERTH_HUB_CLIENT_H
 
@@ -19,6 +19,7 @@ enum berth_hub_client_state {
 struct berth_hub_client_config {
     const char *host_name; /* of the hub: what provisioning assigned */
     const char *device_id;
+    const char *module_id;  /* a module of the device; NULL: the device itself */
     const char *token;      /* shared access signature; NULL with a client certificate */
     const char *user_agent; /* percent-encoded already; NULL: none */
     uint16_t keep_alive_s;  /* send berth_hub_client_ping within it; 0: the server's own limit */
@@ -77,8 +78,8 @@ err berth_hub_client_report(struct berth_hub_client *h, const char *request_id, 
 void berth_hub_client_ping(struct berth_hub_client *h);
 void berth_hub_client_disconnect(struct berth_hub_client *h);
 
-/* devices/{id}/messages/events/{name=value&...}, both percent-encoded. */
-void berth_hub_client_telemetry_topic(const char *device_id,
+/* devices/{id}[/modules/{id}]/messages/events/{name=value&...}, both percent-encoded. */
+void berth_hub_client_telemetry_topic(const char *device_id, const char *module_id,
                                       const struct berth_property *properties, size_t n_properties,
                                       struct buf *out);
 

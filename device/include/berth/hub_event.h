@@ -25,8 +25,8 @@ struct berth_hub_event {
     int64_t status;         /* BERTH_HUB_TWIN: as of HTTP */
 };
 
-/* device_id: whose messages. ERR_UNSUPPORTED: a topic that is none of these; ERR_MALFORMED: begins
- * as one, but is none. */
+/* device_id: whose messages; a module's "{device}/modules/{module}". ERR_UNSUPPORTED: a topic that
+ * is none of these; ERR_MALFORMED: begins as one, but is none. */
 err berth_hub_event_decode(struct span topic, struct span payload, struct span device_id,
                            struct berth_hub_event *ret_event);
 

@@ -12,7 +12,8 @@ static const struct option SIMULATE[] = {
     FILE_("chain", NULL, "intermediate certificates to send along"),
     TEXT("symmetric-key", NULL, "BASE64", "the device's key, instead of a certificate"),
     TEXT("connection-string", "cs", "TEXT",
-         "of a device on a hub: it connects there, without provisioning"),
+         "of a device or module on a hub: it connects there, without provisioning; with x509=true "
+         "in it, --cert and --key too"),
     FLAG("tpm", "prove identity with a TPM 2.0; provisioning is over HTTPS then"),
     TCTI,
     FILE_("endorsement-certificates", NULL,
@@ -111,7 +112,7 @@ static const struct option COMPLETION[] = {
 const struct command BERTH_COMMANDS_DEVICE[] = {
     { "device simulate", "Provision, connect to the assigned hub, send messages",
       "Either with --cert and --key, or with --symmetric-key and --registration-id, or with --tpm, "
-      "or with the --connection-string of a device that a hub knows, "
+      "or with the --connection-string of a device or module that a hub knows, "
       "or with certificates made on the spot under --ca-cert and "
       "--ca-key (or the device CA of --dev).",
       SIMULATE, berth_device_simulate },

@@ -96,7 +96,7 @@ static err common_name(struct cli *cli, const char *path, const char **ret_name)
     return OK;
 }
 
-static err device_of_files(struct cli *cli, struct simulate_device *device)
+static err read_certificate(struct cli *cli, struct simulate_device *device)
 {
     const char *cert = berth_cli_text(cli, "cert"), *key = berth_cli_text(cli, "key");
     const char *chain = berth_cli_text(cli, "chain");
@@ -115,8 +115,16 @@ static err device_of_files(struct cli *cli, struct simulate_device *device)
     }
     device->chain_pem =
         span_str(berth_cli_printf(cli, "%.*s\n%.*s", SPAN_FMT(leaf), SPAN_FMT(more)));
+    return OK;
+}
+
+static err device_of_files(struct cli *cli, struct simulate_device *device)
+{
+    TRY(read_certificate(cli, device));
     device->registration_id = berth_cli_text(cli, "registration-id");
-    return device->registration_id ? OK : common_name(cli, cert, &device->registration_id);
+    return device->registration_id
+               ? OK
+               : common_name(cli, berth_cli_text(cli, "cert"), &device->registration_id);
 }
 
 static err check_alone(struct cli *cli, const char *option)
@@ -137,36 +145,59 @@ static err device_of_symmetric_key(struct cli *cli, struct simulate_device *devi
     return berth_enrollment_keys_parse(cli, "symmetric-key", &device->symmetric_key);
 }
 
-/* Of a device that an operator made on the hub. */
+static bool has_files(const struct cli *cli)
+{
+    return berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key");
+}
+
+/* What the connection string says that the device proves itself by. */
+static err read_proof(struct cli *cli, struct span text, struct simulate_device *device)
+{
+    struct buf key = arena_buf(&cli->arena);
+
+    if (span_is_absent(text)) {
+        return has_files(cli)
+                   ? read_certificate(cli, device)
+                   : berth_cli_usage(cli, "a connection string with x509=true wants --cert and "
+                                          "--key");
+    }
+    if (has_files(cli)) {
+        return berth_cli_usage(cli, "the connection string has a key: --cert and --key go with "
+                                    "x509=true");
+    }
+    if (!err_is_ok(base64_decode(text, &key))) {
+        return berth_cli_usage(cli, "the SharedAccessKey of the connection string is not base64");
+    }
+    return arena_buf_end(&cli->arena, &key, &device->symmetric_key);
+}
+
+/* Of a device, or a module, that an operator made on the hub. */
 static err device_of_connection_string(struct cli *cli, struct simulate_plan *plan,
                                        struct simulate_device *device)
 {
     struct berth_provisioning_result *r = &device->result;
     struct connection_string_device parts;
-    struct buf key;
 
     TRY(check_alone(cli, "connection-string"));
     if (!err_is_ok(connection_string_parse_device(
             span_str(berth_cli_text(cli, "connection-string")), &parts))) {
         return berth_cli_usage(cli, "%s", err_detail());
     }
-    if (!span_is_absent(parts.module) || parts.host.len >= sizeof(r->assigned_hub) ||
-        parts.device.len >= sizeof(r->device_id)) {
-        return berth_cli_usage(cli, span_is_absent(parts.module)
-                                        ? "a name in the connection string is too long"
-                                        : "modules cannot be simulated");
+    if (parts.host.len >= sizeof(r->assigned_hub) || parts.device.len >= sizeof(r->device_id) ||
+        parts.module.len > LIMIT_DEVICE_ID) {
+        return berth_cli_usage(cli, "a name in the connection string is too long");
     }
     memcpy(r->assigned_hub, parts.host.data, parts.host.len);
     memcpy(r->device_id, parts.device.data, parts.device.len);
     r->status = BERTH_STATUS_ASSIGNED;
     device->is_provisioned = true;
     device->registration_id = r->device_id;
-    berth_cli_device_endpoint_at(cli, r->assigned_hub, &plan->endpoint);
-    key = arena_buf(&cli->arena);
-    if (!err_is_ok(base64_decode(parts.key, &key))) {
-        return berth_cli_usage(cli, "the SharedAccessKey of the connection string is not base64");
+    if (!span_is_absent(parts.module)) {
+        device->module_id = berth_cli_cstr(cli, parts.module);
+        device->registration_id = berth_cli_printf(cli, "%s/%s", r->device_id, device->module_id);
     }
-    return arena_buf_end(&cli->arena, &key, &device->symmetric_key);
+    berth_cli_device_endpoint_at(cli, r->assigned_hub, &plan->endpoint);
+    return read_proof(cli, parts.key, device);
 }
 
 /* *ret_tpm is the caller's to close, once the device has run. */
@@ -363,13 +394,11 @@ static err report(struct cli *cli, const struct simulate_device *devices, size_t
 static err check_one_proof(struct cli *cli)
 {
     static const char *const tpm_only[] = { "tcti", "endorsement-certificates", "persist" };
-    bool has_files =
-        berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key");
     bool has_key = berth_options_has(&cli->options, "symmetric-key");
     bool has_tpm = berth_options_flag(&cli->options, "tpm");
     bool has_string = berth_options_has(&cli->options, "connection-string");
 
-    if (has_files + has_key + has_tpm + has_string > 1) {
+    if ((has_files(cli) && !has_string) + has_key + has_tpm + has_string > 1) {
         return berth_cli_usage(cli, "one of --cert with --key, --symmetric-key, --tpm and "
                                     "--connection-string, not more");
     }
@@ -394,9 +423,8 @@ static err find_devices(struct cli *cli, struct crew *crew, struct simulate_plan
     if (berth_options_has(&cli->options, "symmetric-key")) {
         return device_of_symmetric_key(cli, crew->devices);
     }
-    return berth_options_has(&cli->options, "cert") || berth_options_has(&cli->options, "key")
-               ? device_of_files(cli, crew->devices)
-               : devices_of_ca(cli, crew->devices, crew->n);
+    return has_files(cli) ? device_of_files(cli, crew->devices)
+                          : devices_of_ca(cli, crew->devices, crew->n);
 }
 
 err berth_device_simulate(struct cli *cli)

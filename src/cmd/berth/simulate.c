@@ -7,6 +7,7 @@
 
 #include "attest/sas.h"
 #include "cmd/berth/simulate_receive.h"
+#include "model/limits.h"
 #include "posix_tls.h"
 
 enum {
@@ -364,11 +365,15 @@ static err connect_hub(struct life *l, struct berth_hub_client *h)
 {
     struct berth_hub_client_config config = { .host_name = l->device->result.assigned_hub,
                                               .device_id = l->device->result.device_id,
+                                              .module_id = l->device->module_id,
                                               .user_agent = "berth%2F" BERTH_VERSION,
                                               .keep_alive_s = KEEP_ALIVE_S };
     struct berth_buffers buffers = { l->in, sizeof(l->in), l->out, sizeof(l->out) };
-    const char *const resource[] = { config.host_name, "devices", config.device_id };
+    char who[2 * LIMIT_DEVICE_ID + sizeof("/modules/")];
+    const char *const resource[] = { config.host_name, "devices", who };
 
+    (void)snprintf(who, sizeof(who), "%s%s%s", config.device_id,
+                   config.module_id ? "/modules/" : "", config.module_id ? config.module_id : "");
     l->receiver = (struct simulate_receiver){ .plan = l->plan, .device = l->device, .client = h };
     if (l->plan->receives) {
         config.on_event = berth_simulate_receive_event;

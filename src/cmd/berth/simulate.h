@@ -43,7 +43,8 @@ enum simulate_outcome {
 
 struct simulate_device {
     const char *registration_id;
-    bool is_provisioned; /* `result` tells the hub and the device ID already */
+    bool is_provisioned;   /* `result` tells the hub and the device ID already */
+    const char *module_id; /* a module of that device; NULL: the device itself */
     /* One of the three; else absent. */
     struct span chain_pem, key_pem;
     struct span symmetric_key;
