@@ -31,7 +31,10 @@ const hub = (...args) => b.json('hub', ...args);
 async function simulated(id, ...args) {
   await hub('device-identity', 'create', id);
   const { connectionString } = await hub('device-identity', 'connection-string', 'show', id);
-  const child = spawn(path.join(bin, 'berth'), ['device', 'simulate', '--connection-string', connectionString, '--receive', '--count', '0', ...args],
+  return receiver(id, connectionString, '--count', '0', ...args);
+}
+async function receiver(id, connectionString, ...args) {
+  const child = spawn(path.join(bin, 'berth'), ['device', 'simulate', '--connection-string', connectionString, '--receive', ...args],
     { env: { ...process.env, BERTH_DEV: b.dir }, stdio: ['ignore', 'pipe', 'pipe'] });
   const device = { child, lines: [] };
   endWithTests(child);
@@ -202,11 +205,62 @@ test('what a device says itself is exit status 7', async () => {
   assert.deepEqual([r.code, JSON.parse(r.stdout)], [7, { status: 418, payload: { i: 'am' } }]);
   await device.end();
   for (const [why, ...args] of [[/is not JSON/, '--method-response-payload', 'no'], [/has no DeviceId/, '--connection-string', b.dev.hubs[0].connectionString],
-    [/modules cannot/, '--connection-string', 'HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=AAAA'], [/not more/, '--connection-string', 'x', '--tpm']]) {
+    [/x509=true wants --cert and --key/, '--connection-string', 'HostName=h;DeviceId=d;x509=true'], [/not more/, '--connection-string', 'x', '--tpm'],
+    [/go with x509=true/, '--connection-string', 'HostName=h;DeviceId=d;SharedAccessKey=AAAA', '--cert', 'c', '--key', 'k']]) {
     const wrong = await b.cli('device', 'simulate', ...args);
     assert.equal(wrong.code, 2, args.join(' '));
     assert.match(wrong.stderr, why);
   }
+});
+
+test('a simulated module hears what is for it, not for its device', async () => {
+  await hub('device-identity', 'create', 'house');
+  await hub('module-identity', 'create', 'house', 'fan');
+  const { connectionString } = await hub('module-identity', 'connection-string', 'show', 'house', 'fan');
+  const fan = await receiver('house/fan', connectionString, '--count', '1', '--message', '{device}');
+  assert.deepEqual(await hub('invoke-module-method', 'house', 'fan', '--mn', 'spin', '--mp', '7'), { status: 200, payload: 7 });
+  await b.ok('hub', 'module-twin', 'update', 'house', 'fan', '--desired', '{"rpm":100}');
+  await fan.says(/^house\/fan: desired properties, version 2: .*"rpm":100/);
+  await b.ok('hub', 'c2d-message', 'send', 'house', '--data', 'for the device');
+  assert.equal((await hub('c2d-message', 'send', 'house', '-m', 'fan', '--data', 'for the fan', '--wait')).outcome, 'Success');
+  await fan.says(/^house\/fan: message: for the fan/);
+  assert.ok(!fan.lines.some((l) => /for the device/.test(l)));
+  const [line] = (await b.ok('hub', 'monitor-events', '-d', 'house', '--from', 'start', '--count', '1', '--timeout', '20', '--output', 'json')).trim().split('\n').map(JSON.parse);
+  assert.deepEqual([line.deviceId, line.moduleId, line.body], ['house', 'fan', 'house']);
+  assert.equal(await fan.end(), 0);
+});
+
+test('a simulated device with a certificate under a CA of the hub', async () => {
+  const { certFile, keyFile } = b.dev.deviceCa, own = path.join(b.dir, 'door');
+  const [{ name }] = await hub('list');
+  await hub('certificate', 'create', 'line', '--hub-name', name, '--path', certFile);
+  await hub('certificate', 'verify', 'line', '--hub-name', name, '--ca-cert', certFile, '--ca-key', keyFile);
+  await hub('device-identity', 'create', 'door', '--am', 'x509_ca');
+  await b.ok('ca', 'create-device', 'door', '--out', own);
+  const { connectionString } = await hub('device-identity', 'connection-string', 'show', 'door');
+  const as = (text) => b.cli('device', 'simulate', '--connection-string', text, '--cert', `${own}.chain.pem`, '--key', `${own}.key.pem`);
+  const r = await as(connectionString);
+  assert.equal(r.code, 0, r.stdout + r.stderr);
+  assert.match(r.stdout, /^door: sent 1 of 1/m);
+  await hub('device-identity', 'create', 'gate', '--am', 'x509_ca');
+  assert.equal((await as(connectionString.replace('door', 'gate'))).code, 6);
+});
+
+test('a device that is shut out is not connected any more in the answer', async () => {
+  const device = await simulated('stolen');
+  assert.equal((await hub('device-identity', 'show', 'stolen')).connectionState, 'Connected');
+  assert.equal((await hub('device-identity', 'disable', 'stolen', '--reason', 'reported stolen')).connectionState, 'Disconnected');
+  assert.equal(await device.exited, 6);
+});
+
+test('nouns and verbs that there are not, and the manual page', async () => {
+  for (const [words, said] of [[[], '`hub` wants a verb'], [['fly'], "`hub` has no verb 'fly'"], [['certificate'], '`hub certificate` wants a verb'],
+    [['device-twin', 'shew', 'd'], "`hub device-twin` has no verb 'shew'"]]) {
+    const r = await b.cli('hub', ...words);
+    assert.equal(r.code, 2);
+    assert.ok(r.stderr.startsWith(`berth: ${said}; \`berth hub`), r.stderr);
+  }
+  assert.match((await b.cli('--man')).stdout, /^As: berth hub device\\-identity create thermostat\n\.br\nor: /m);
 });
 
 test('messages wait for a device, which completes, rejects or gives them back over HTTPS', async () => {

@@ -60,7 +60,7 @@ test('settings: shown, changed member by member, refused with the name of what i
   for (const [options, why, code] of [
     [['--queries', 'many'], /--queries is not a rate: as 100, 100\/s/, 2],
     [['--daily-messages', 'few'], /--daily-messages is neither a number nor/, 2],
-    [['--sku', 'S9'], /sku\.name is none of F1, B1, B2, B3, S1, S2, S3/, 1],
+    [['--sku', 'S9'], /--sku is one of F1\|B1\|B2\|B3\|S1\|S2\|S3\|none, not 'S9'/, 2],
     [['--capacity', '201'], /capacity/, 2],
   ]) {
     const r = await b.cli('hub', 'update', hub, ...options);

@@ -40,6 +40,7 @@ const struct command_group BERTH_GROUPS[] = {
     { "connection-string", "Connection strings of policies" },
     { "linked-hub", "Hubs that the provisioning service may assign devices to" },
     { "hub", "Hubs and their events" },
+    { "hub certificate", "CA certificates that let a hub's devices in" },
     { "hub device-identity", "The device identities of a hub" },
     { "hub device-identity connection-string", "What an SDK connects as a device by" },
     { "hub module-identity", "The identities of devices' modules" },

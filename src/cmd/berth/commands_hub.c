@@ -69,7 +69,7 @@ static const struct option SAS_TOKEN[] = {
 #define OF_HUB                                                                                     \
     {                                                                                              \
         .name = "hub-name", .kind = OPTION_TEXT, .traits = OPTION_REQUIRED, .value = "NAME",       \
-        .help = "of a hub that you made"                                                           \
+        .help = "of a hub that you made, as `berth hub list` has it"                               \
     }
 #define CERTIFICATE_NAME OPERAND("certificate-name", "n", "NAME", "the certificate's name"), OF_HUB
 static const struct option CERTIFICATES[] = { OF_HUB, OPTIONS_END };

@@ -10,8 +10,8 @@ static const struct option HUB_SHOW[] = { OPERAND("hub-name", "n", "NAME", "the 
                                           OPTIONS_END };
 static const struct option HUB_UPDATE[] = {
     OPERAND("hub-name", "n", "NAME", "the hub's name"),
-    TEXT("sku", NULL, "F1|B1|B2|B3|S1|S2|S3|none",
-         "limits as this size of Azure's has; none: no limits"),
+    CHOICE("sku", "F1|B1|B2|B3|S1|S2|S3|none", NULL,
+           "limits as this size of Azure's has; none: no limits"),
     INT("capacity", 1, LIMIT_HUB_UNITS, NULL, "how many units of it"),
     INT("c2d-max-delivery-count", 1, LIMIT_C2D_DELIVERIES, NULL,
         "tries of a message to a device; default 10"),

@@ -43,6 +43,18 @@ static void check_option(const struct command *c, const struct option *o)
     }
 }
 
+/* `berth NOUN --help` is there for what stands before every verb. */
+static void check_group(const struct command *c)
+{
+    const char *last = strrchr(c->path, ' ');
+    size_t found = 0;
+
+    for (const struct command_group *g = BERTH_GROUPS; last != NULL && g->path != NULL; g++) {
+        found += span_eq(span_str(g->path), span_of(c->path, (size_t)(last - c->path)));
+    }
+    assert_int_equal(found, last != NULL);
+}
+
 static void test_table(void **state)
 {
     const struct command *c;
@@ -52,6 +64,7 @@ static void test_table(void **state)
         size_t n = 0;
 
         assert_non_null(c->run);
+        check_group(c);
         assert_false(span_ends_with(span_str(c->summary), SPAN(".")));
         for (const struct option *o = c->options; o->name != NULL; o++, n++) {
             check_option(c, o);

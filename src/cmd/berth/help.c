@@ -173,12 +173,15 @@ void berth_help_command(const struct command *command, FILE *out)
     print_exits(out);
 }
 
-/* Text for man(7): hyphens that may be copied, no control line by accident. */
+/* Text for man(7): hyphens that may be copied, no control line by accident, lines that stay. */
 static void print_roff(const char *text, FILE *out)
 {
     bool at_start = true;
 
     for (; *text != '\0'; text++) {
+        if (*text == '\n') {
+            (void)fputs("\n.br", out);
+        }
         if (at_start && (*text == '.' || *text == '\'')) {
             (void)fputs("\\&", out);
         }

@@ -23,6 +23,17 @@ static bool has_option(int argc, char *const *argv, const char *name, const char
     return false;
 }
 
+/* The word where the group's verb should be, or NULL. */
+static const char *find_verb(const struct command_group *group, int argc, char *const *argv)
+{
+    int n = 1;
+
+    for (const char *at = group->path; *at != '\0'; at++) {
+        n += *at == ' ';
+    }
+    return n < argc && argv[n][0] != '-' ? argv[n] : NULL;
+}
+
 /* No command: help, --man, --version, or a word that is none. */
 static int without_command(int argc, char *const *argv)
 {
@@ -41,7 +52,10 @@ static int without_command(int argc, char *const *argv)
         berth_help_overview(group, stdout);
         return argc == 0 ? BERTH_EXIT_USAGE : BERTH_EXIT_OK;
     }
-    if (group != NULL) {
+    if (group != NULL && find_verb(group, argc, argv) != NULL) {
+        (void)fprintf(stderr, "berth: `%s` has no verb '%s'; `berth %s --help` lists them\n",
+                      group->path, find_verb(group, argc, argv), group->path);
+    } else if (group != NULL) {
         (void)fprintf(stderr, "berth: `%s` wants a verb; `berth %s --help` lists them\n",
                       group->path, group->path);
     } else if (argv[0][0] == '-') {
