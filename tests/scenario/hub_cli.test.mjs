@@ -288,11 +288,13 @@ test('messages wait for a device, which completes, rejects or gives them back ov
   const outcome = await waiting;
   assert.deepEqual([outcome.code, JSON.parse(outcome.stdout).outcome], [0, 'Success'], outcome.stderr);
 
-  // What --wait passed over is still there for who asks.
-  const r = await b.cli('hub', 'monitor-feedback', '--count', '1', '--timeout', '30', '--output', 'json');
-  assert.equal(r.code, 0, r.stderr);
-  const record = JSON.parse(r.stdout);
-  assert.deepEqual([record.originalMessageId, record.deviceId, record.statusCode], ['1', 'mailbox', 'Rejected']);
+  // What --wait passed over is still there for who asks, unless it was in one batch with what it waited for: then it is told.
+  if (!/^berth: told together with it: .* mailbox  Rejected  1$/m.test(outcome.stderr)) {
+    const r = await b.cli('hub', 'monitor-feedback', '--count', '1', '--timeout', '30', '--output', 'json');
+    assert.equal(r.code, 0, r.stderr + outcome.stderr);
+    const record = JSON.parse(r.stdout);
+    assert.deepEqual([record.originalMessageId, record.deviceId, record.statusCode], ['1', 'mailbox', 'Rejected']);
+  }
 
   const rejected = b.cli('hub', 'c2d-message', 'send', 'mailbox', '--data', 'three', '--mid', '3', '--wait');
   const three = await until('the message', () => receive());
