@@ -1,11 +1,13 @@
 /* api/filters.c: a handful of filters in one block, looked through from the front. */
 #include "api/filters.h"
 
+#include <stdlib.h>
+
 #include "proto/mqtt/codec.h"
 #include "util/buf.h"
 #include "util/cursor.h"
 
-enum { HEADER = 3 };
+enum { HEADER = 3, ROOM_AT_FIRST = 128 };
 
 /* Where a filter lies; f->len: nowhere. */
 static size_t find(const struct filters *f, struct span filter)
@@ -33,18 +35,46 @@ static size_t count(const struct filters *f)
     return n;
 }
 
+void filters_free(struct filters *f)
+{
+    free(f->bytes);
+    *f = (struct filters){ 0 };
+}
+
+static bool make_room(struct filters *f, size_t size)
+{
+    size_t cap = f->cap > 0 ? f->cap : ROOM_AT_FIRST;
+    uint8_t *bytes;
+
+    if (size <= f->cap) {
+        return true;
+    }
+    while (cap < size) {
+        cap *= 2;
+    }
+    bytes = realloc(f->bytes, cap);
+    if (bytes == NULL) {
+        return false;
+    }
+    f->bytes = bytes;
+    f->cap = cap;
+    return true;
+}
+
 bool filters_add(struct filters *f, struct span filter, uint8_t qos)
 {
     size_t at = find(f, filter);
-    struct buf out = buf_over(f->bytes, sizeof f->bytes);
+    size_t size = f->len + HEADER + filter.len;
+    struct buf out;
 
     if (at < f->len) {
         f->bytes[at] = qos;
         return true;
     }
-    if (f->len + HEADER + filter.len > sizeof f->bytes || count(f) >= LIMIT_SUBSCRIPTIONS) {
+    if (size > LIMIT_FILTERS || count(f) >= LIMIT_SUBSCRIPTIONS || !make_room(f, size)) {
         return false;
     }
+    out = buf_over(f->bytes, f->cap);
     out.len = f->len;
     buf_add_u8(&out, qos);
     buf_add_lp16(&out, filter);
@@ -80,7 +110,7 @@ int filters_match(const struct filters *f, struct span topic)
 
 struct span filters_span(const struct filters *f)
 {
-    return span_of(f->bytes, f->len);
+    return f->len > 0 ? span_of(f->bytes, f->len) : SPAN("");
 }
 
 bool filters_load(struct filters *f, struct span packed)

@@ -30,6 +30,7 @@ static void matches_with_the_highest_qos(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(filters_match(&f, span_str(cases[i].topic)), cases[i].qos);
     }
+    filters_free(&f);
 }
 
 static void adds_and_removes(void **state)
@@ -54,6 +55,8 @@ static void adds_and_removes(void **state)
     filters_remove(&f, SPAN("ccc"));
     filters_remove(&f, SPAN("a"));
     assert_int_equal(f.len, 0);
+    assert_false(span_is_absent(filters_span(&f)));
+    filters_free(&f);
 }
 
 static void is_bounded(void **state)
@@ -75,11 +78,13 @@ static void is_bounded(void **state)
     assert_int_equal(f.len, 0);
     assert_true(filters_add(&f, span_of(text, LIMIT_FILTERS - 3), 0));
     assert_false(filters_add(&f, SPAN("y"), 0));
+    filters_free(&f);
+    assert_int_equal(filters_match(&f, SPAN("x")), -1);
 }
 
 static void reads_back_what_is_whole(void **state)
 {
-    struct filters f = { 0 }, g;
+    struct filters f = { 0 }, g = { 0 };
     struct span packed;
 
     (void)state;
@@ -98,6 +103,8 @@ static void reads_back_what_is_whole(void **state)
     assert_false(filters_load(&g, span_of("\2\0\1a", 4)));  /* QoS 2 */
     assert_false(filters_load(&g, span_of("\0\0\2#a", 5))); /* no filter */
     assert_int_equal(g.len, 0);
+    filters_free(&f);
+    filters_free(&g);
 }
 
 int main(void)

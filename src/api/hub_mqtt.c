@@ -9,6 +9,7 @@
 #include "api/hub_mqtt_job.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "hub/bus_call.h"
 #include "hub/presence.h"
@@ -195,9 +196,14 @@ enum surface_step hub_mqtt_on_signal(struct hub_mqtt *h, unsigned signals, struc
 
 enum surface_step hub_mqtt_closed(struct hub_mqtt *h, struct surface_io *io)
 {
+    enum surface_step next;
+
     h->state = HUB_MQTT_OVER;
     h->member.now_ms = io->now_ms;
     bus_leave(h->surface->service->bus, &h->member);
     hub_limits_release(h->limits);
-    return h->had_session && h->will.is_set ? hub_mqtt_telemetry_will(h, io) : SURFACE_IDLE;
+    next = h->had_session && h->will.is_set ? hub_mqtt_telemetry_will(h, io) : SURFACE_IDLE;
+    free(h->will.bytes);
+    filters_free(&h->filters);
+    return next;
 }

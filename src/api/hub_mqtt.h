@@ -16,7 +16,7 @@ enum { HUB_MQTT_GENERATION_MAX = 64 };
 struct hub_mqtt_will {
     bool is_set, retain;
     size_t bag_len, body_len; /* one behind the other in `bytes` */
-    uint8_t bytes[LIMIT_WILL];
+    uint8_t *bytes;           /* the session's; NULL without a will */
 };
 
 /* What was sent of the device's queue and not yet acknowledged: hub_mqtt_c2d.c. */

@@ -2,6 +2,8 @@
  * hub/login.c's. */
 #include "api/hub_mqtt_job.h"
 
+#include <stdlib.h>
+
 #include "api/error.h"
 #include "util/percent.h"
 
@@ -85,21 +87,24 @@ static enum reason keep_will(struct hub_mqtt *h, const struct mqtt_publish *will
 {
     struct hub_mqtt_will *kept = &h->will;
     struct span bag;
+    struct buf text;
+    size_t size;
 
     if (will->topic.len > LIMIT_MQTT_TOPIC || will->qos > 1 ||
         !err_is_ok(topic_parse_telemetry(will->topic, hub_mqtt_client_id(h), &bag))) {
         return REASON_TOPIC_FORBIDDEN;
     }
-    if (bag.len + will->payload.len > sizeof(kept->bytes) ||
-        topic_count_properties(bag) > HUB_PROPERTIES_MAX) {
+    size = bag.len + will->payload.len;
+    if (size > LIMIT_WILL || topic_count_properties(bag) > HUB_PROPERTIES_MAX) {
         return REASON_MESSAGE_TOO_LARGE;
     }
-    if (bag.len > 0) {
-        memcpy(kept->bytes, bag.data, bag.len);
+    kept->bytes = malloc(size > 0 ? size : 1);
+    if (kept->bytes == NULL) {
+        return REASON_THROTTLED;
     }
-    if (will->payload.len > 0) {
-        memcpy(kept->bytes + bag.len, will->payload.data, will->payload.len);
-    }
+    text = buf_over(kept->bytes, size);
+    buf_add(&text, bag);
+    buf_add(&text, will->payload);
     kept->bag_len = bag.len;
     kept->body_len = will->payload.len;
     kept->retain = will->retain;

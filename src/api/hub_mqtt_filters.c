@@ -66,12 +66,14 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
                                      struct surface_io *io)
 {
     struct hub_job answer = { .packet_id = p->subscribe.packet_id };
-    struct filters before = h->filters;
+    uint8_t room[LIMIT_FILTERS];
+    struct buf before = buf_over(room, sizeof(room));
     struct span rest = p->subscribe.filters;
     struct span filter;
     uint8_t qos;
 
     h->c2d.may_have = true;
+    buf_add(&before, filters_span(&h->filters));
     while (mqtt_codec_next_filter(p, &rest, &filter, &qos)) {
         if (p->type == MQTT_SUBSCRIBE) {
             answer.codes[answer.n_codes++] = subscribe(&h->filters, filter, qos);
@@ -80,7 +82,7 @@ enum surface_step hub_mqtt_subscribe(struct hub_mqtt *h, const struct mqtt_packe
         }
     }
     /* SDKs subscribe again after each reconnect to what is kept already. */
-    if (!h->is_clean && !span_eq(filters_span(&before), filters_span(&h->filters))) {
+    if (!h->is_clean && !span_eq(buf_span(&before), filters_span(&h->filters))) {
         return keep_filters(h, &answer, io);
     }
     acknowledge(h, &answer, io);
