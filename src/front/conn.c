@@ -21,6 +21,7 @@ enum {
     SENDS_A_TURN = 16,
     READ_MIN = 512, /* room below which a read is not worth its while */
     DISCARD_MAX = 64 * 1024,
+    BEHIND_MS = 100, /* a timer that fires so late */
 };
 
 #define OUTER(type, member, pointer) ((type *)(void *)((uint8_t *)(pointer)-offsetof(type, member)))
@@ -490,11 +491,46 @@ static void on_events(uv_poll_t *poll, int status, int events)
     settle(c, in_vain);
 }
 
+static bool has_bytes_waiting(const struct front_conn *c)
+{
+    uint8_t byte;
+
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* A loop that is behind does not take it out on who waits for it: who has spoken keeps its slot,
+ * and a handshake gets more time, once, or a byte now and then would hold it for ever. */
+static void put_off(struct front_conn *c, int64_t now_ms)
+{
+    const struct front_limits *limits = &c->loop->config->limits;
+    bool is_unread = has_bytes_waiting(c), is_behind = now_ms - c->due_ms > BEHIND_MS;
+
+    if (now_ms >= c->slot_ms && is_unread) {
+        c->slot_ms = now_ms + limits->handshake_slot_ms;
+    }
+    if (now_ms >= c->handshake_ms && (is_unread || is_behind) && !c->is_put_off) {
+        c->is_put_off = true;
+        c->handshake_ms = now_ms + limits->handshake_ms;
+    }
+}
+
+/* What came while others were served counts as in time. */
+static void on_surface_overdue(struct front_conn *c)
+{
+    read_some(c);
+    if (c->state == CONN_OPEN && front_drive_wall_ms() >= front_drive_deadline_ms(c)) {
+        front_drive_on_deadline(c);
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct front_conn *c = timer->data;
     int64_t now_ms = front_loop_clock_ms(c->loop);
 
+    if (c->state == CONN_HANDSHAKE) {
+        put_off(c, now_ms);
+    }
     c->due_ms = INT64_MAX;
     if (c->has_slot && now_ms >= c->slot_ms) {
         release_slot(c); /* not done yet, but it no longer keeps others waiting */
@@ -504,7 +540,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (c->state == CONN_LINGER && now_ms >= c->linger_ms) {
         front_conn_cut(c);
     } else if (c->state == CONN_OPEN && front_drive_wall_ms() >= front_drive_deadline_ms(c)) {
-        front_drive_on_deadline(c);
+        on_surface_overdue(c);
     } else if (c->state == CONN_OPEN) {
         front_drive_step(c); /* the clock may have gone back since the timer was armed */
     }

@@ -52,6 +52,7 @@ struct front_conn {
     struct crypto_cert **chain; /* peer.chain */
 
     bool has_spoken;                                    /* an event came */
+    bool is_put_off;                                    /* its handshake was given more time */
     bool has_slot;                                      /* counts as a handshake in flight */
     bool is_read_blocked;                               /* until the socket is readable */
     bool is_write_blocked;                              /* until it is writable */

@@ -116,6 +116,8 @@ static enum surface_step on_line(struct line_surface *l, struct surface_io *io, 
                span_parse_int(rest, &ms)) {
         l->deadline_ms = io->now_ms + ms;
         l->is_busy = span_eq(verb, SPAN("wait"));
+    } else if (span_eq(verb, SPAN("stall")) && span_parse_int(rest, &ms)) {
+        kit_sleep_ms(ms); /* the loop is behind */
     } else if (span_eq(verb, SPAN("close"))) {
         answer(io, rest);
         return SURFACE_CLOSE;
@@ -560,6 +562,35 @@ static void test_deadline(void **state)
     assert_int_equal(k->metrics.timeouts, 1);
 }
 
+/* Who has spoken in time is not overdue because the loop was busy with others. */
+static void test_late_loop(void **state)
+{
+    struct kit *k = *state;
+    struct kit_client busy, talker, newcomer;
+
+    k->config.loops = 1;
+    k->config.limits.handshake_ms = 500;
+    k->config.limits.handshake_slot_ms = 400;
+    kit_open(k);
+    kit_client_open(&busy, k);
+    kit_client_open(&talker, k);
+    kit_client_init(&newcomer);
+    newcomer.fd = kit_connect_tcp(k);
+    kit_say(&talker, "linger 300\necho a\n");
+    kit_expect(&talker, "a\n");
+    KIT_WAIT_FOR(k->metrics.handshakes_in_flight == 1);
+    kit_say(&busy, "stall 800\n");
+    kit_say(&talker, "linger 10000\necho b\n");
+    assert_true(kit_client_shake(&newcomer));
+    kit_say(&newcomer, "echo c\n");
+    kit_expect(&newcomer, "c\n");
+    kit_expect(&talker, "b\n");
+    assert_int_equal(k->metrics.timeouts, 0);
+    kit_client_close(&busy);
+    kit_client_close(&talker);
+    kit_client_close(&newcomer);
+}
+
 /* ---- tasks and signals ---- */
 
 static void test_peer_gone_while_working(void **state)
@@ -741,6 +772,7 @@ int main(void)
         TEST(test_out_of_files),
         TEST(test_write_stall),
         TEST(test_deadline),
+        TEST(test_late_loop),
         TEST(test_peer_gone_while_working),
         TEST(test_signals),
         TEST(test_crowd),

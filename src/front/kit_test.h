@@ -239,15 +239,18 @@ KIT void kit_client_certify(struct kit_client *c, const char *cert, const char *
     assert_int_equal(SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM), 1);
 }
 
-KIT bool kit_client_connect(struct kit_client *c, const struct kit *k)
+/* Over c->fd, which is connected. */
+KIT bool kit_client_shake(struct kit_client *c)
 {
-    c->fd = kit_connect_tcp(k);
-    if (c->fd < 0) {
-        return false;
-    }
     c->ssl = SSL_new(c->ctx);
     assert_int_equal(SSL_set_fd(c->ssl, c->fd), 1);
     return SSL_connect(c->ssl) == 1;
+}
+
+KIT bool kit_client_connect(struct kit_client *c, const struct kit *k)
+{
+    c->fd = kit_connect_tcp(k);
+    return c->fd >= 0 && kit_client_shake(c);
 }
 
 KIT void kit_client_close(struct kit_client *c)
