@@ -33,6 +33,7 @@ struct http_surface {
     bool is_working;
     /* A stream, once it began. */
     bool is_streaming;
+    unsigned wake_on;   /* the stream's; read on any thread while it is on the bus */
     bool may_have_more; /* ask for a page as soon as the last was sent */
     bool heartbeat_due;
     int64_t wake_ms; /* when to write something regardless */
@@ -285,7 +286,7 @@ static void tell(struct bus_member *m, unsigned signals)
     struct http_surface *s =
         (struct http_surface *)(void *)((char *)m - offsetof(struct http_surface, member));
 
-    if (signals & s->stream.wake_on) {
+    if (signals & s->wake_on) {
         s->base.tell(&s->base, signals);
     }
 }
@@ -302,6 +303,7 @@ static void begin_stream(struct http_surface *s, struct http_work *w, struct sur
     buf_add_str(io->out, "Transfer-Encoding: chunked\r\n\r\n");
     s->stream = w->call.stream;
     s->is_streaming = true;
+    s->wake_on = s->stream.wake_on;
     s->may_have_more = true; /* what came between the handler's look and joining the bus */
     s->wake_ms = io->now_ms + LIMIT_STREAM_HEARTBEAT_MS;
     s->member = (struct bus_member){ .hub = span_str(s->stream.hub), .tell = tell };
@@ -379,7 +381,7 @@ static enum surface_step surface_on_signal(struct surface *base, unsigned signal
     if (s->parked.call != NULL) {
         return SURFACE_AGAIN;
     }
-    if (!s->is_streaming || !(signals & s->stream.wake_on)) {
+    if (!s->is_streaming || !(signals & s->wake_on)) {
         return SURFACE_IDLE;
     }
     s->may_have_more = true;

@@ -3,6 +3,7 @@
 #include "cmd/berth/commands.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cmd/berth/enrollment_keys.h"
@@ -20,13 +21,13 @@ enum { THREADS_MAX = 64, STAYING_MAX = 1000, KEY_PEM_MAX = 8192 };
 
 #define DEFAULT_MESSAGE "{\"device\":\"{device}\",\"n\":{n}}"
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* threads look at it */
 static pthread_mutex_t tells_once = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_signal(int signal_number)
 {
     (void)signal_number;
-    interrupted = 1;
+    atomic_store(&interrupted, true);
 }
 
 struct crew {

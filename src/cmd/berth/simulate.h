@@ -4,7 +4,7 @@
 #define CMD_BERTH_SIMULATE_H
 
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "berth/hub_client.h"
 #include "berth/provisioning.h"
@@ -27,7 +27,7 @@ struct simulate_plan {
     const char *method_answer;   /* JSON; NULL: what it was called with */
     bool tells;                  /* narrates on stdout */
     pthread_mutex_t *tells_once; /* held while a line is printed */
-    const volatile sig_atomic_t *interrupted;
+    const atomic_bool *interrupted;
     /* For a single device alone: signs the tokens of a symmetric key; provisions one with a TPM,
      * over HTTPS. */
     struct crypto *crypto;
