@@ -37,6 +37,10 @@ err hub_http_client_id(struct http_call *call, struct span *ret_client_id,
 #define DEVICE(method_, path_, handle_)                                                            \
     ROUTE(method_, path_, handle_, .needs_api_version = true, .takes_any_body = true,              \
           .refuse = error_write_hub)
+/* Asking for a message locks it. */
+#define TAKE(path_, handle_)                                                                       \
+    ROUTE("GET", path_, handle_, .needs_api_version = true, .is_unsafe = true,                     \
+          .refuse = error_write_hub)
 #define METHOD(path_, handle_)                                                                     \
     ROUTE("POST", path_, handle_, .needs_api_version = true, .refuse = error_write_hub_method)
 
@@ -66,12 +70,11 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     HUB("GET", "/messages/events", hub_events_open, false),
     DEVICE("POST", "/devices/{id}/messages/events", hub_telemetry_http_send),
     DEVICE("POST", "/devices/{id}/modules/{module}/messages/events", hub_telemetry_http_send),
-    DEVICE("GET", "/devices/{id}/messages/devicebound", hub_c2d_device_http_receive),
+    TAKE("/devices/{id}/messages/devicebound", hub_c2d_device_http_receive),
     DEVICE("DELETE", "/devices/{id}/messages/devicebound/{token}", hub_c2d_device_http_settle),
     DEVICE("POST", "/devices/{id}/messages/devicebound/{token}/abandon",
            hub_c2d_device_http_abandon),
-    DEVICE("GET", "/devices/{id}/modules/{module}/messages/devicebound",
-           hub_c2d_device_http_receive),
+    TAKE("/devices/{id}/modules/{module}/messages/devicebound", hub_c2d_device_http_receive),
     DEVICE("DELETE", "/devices/{id}/modules/{module}/messages/devicebound/{token}",
            hub_c2d_device_http_settle),
     DEVICE("POST", "/devices/{id}/modules/{module}/messages/devicebound/{token}/abandon",
@@ -79,7 +82,7 @@ const struct http_route HTTP_HUB_ROUTES[] = {
     DEVICE("POST", "/messages/devicebound", hub_c2d_http_send),
     HUB("DELETE", "/devices/{id}/commands", hub_c2d_http_purge, true),
     HUB("DELETE", "/devices/{id}/modules/{module}/commands", hub_c2d_http_purge, true),
-    HUB("GET", "/messages/servicebound/feedback", hub_c2d_http_feedback, true),
+    TAKE("/messages/servicebound/feedback", hub_c2d_http_feedback),
     HUB("DELETE", "/messages/servicebound/feedback/{token}", hub_c2d_http_complete_feedback, true),
     HUB("POST", "/messages/servicebound/feedback/{token}/abandon", hub_c2d_http_abandon_feedback,
         true),

@@ -38,10 +38,10 @@ static bool path_fits(const char *pattern, struct span path, struct span params[
     return span_is_absent(wanted) && span_is_absent(given);
 }
 
-static bool method_fits(const char *wanted, struct span method)
+static bool method_fits(const struct http_route *r, struct span method)
 {
-    return span_eq(span_str(wanted), method) ||
-           (span_eq(method, SPAN("HEAD")) && strcmp(wanted, "GET") == 0);
+    return span_eq(span_str(r->method), method) ||
+           (span_eq(method, SPAN("HEAD")) && strcmp(r->method, "GET") == 0 && !r->is_unsafe);
 }
 
 void router_find(struct span method, struct span path, struct router_match *ret_match)
@@ -55,7 +55,7 @@ void router_find(struct span method, struct span path, struct router_match *ret_
             if (!path_fits(r->path, path, params)) {
                 continue;
             }
-            if (method_fits(r->method, method)) {
+            if (method_fits(r, method)) {
                 m.route = r;
                 memcpy(m.params, params, sizeof(params));
                 *ret_match = m;

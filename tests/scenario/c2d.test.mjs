@@ -244,6 +244,9 @@ test('unsubscribed, nothing comes; messages wait for the next subscription', asy
 test('HTTPS: poll, complete, reject, abandon, and a lock that is lost', async () => {
   assert.equal((await poll('web')).status, 204);
   for (const id of ['w1', 'w2', 'w3']) await sent('web', id, { messageid: id, ack: 'full', 'app-Key': 'value', contenttype: 'text/plain', contentencoding: 'utf-8' });
+  for (const path of ['/devices/web/messages/deviceBound', '/messages/serviceBound/feedback']) { // which would lock what nobody sees
+    assert.equal((await b.hub('HEAD', `${path}?${API}`)).status, 405);
+  }
   const first = await poll('web');
   assert.equal(first.status, 200);
   assert.equal(first.text, 'w1');
