@@ -4,7 +4,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libuv1-dev libhttp-parser-dev libjansson-dev
- libsqlite3-dev libcurl4-openssl-dev libinih-dev libjsmn-dev libtss2-dev"
+ libsqlite3-dev libcurl4-openssl-dev libinih-dev libjsmn-dev libtss2-dev
+ liblua5.4-dev libmaxminddb-dev"
 demo_packages="openssl ca-certificates procps swtpm swtpm-tools"
 test_packages="clang clang-format libclang-rt-14-dev llvm-14 libcmocka-dev valgrind openssl curl ca-certificates nodejs binutils git procps
  sqlite3 swtpm swtpm-tools tpm2-tools"

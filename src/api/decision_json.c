@@ -41,6 +41,7 @@ void decision_json_write(const struct decision_row *row, struct json_writer *w)
         json_write_end_array(w);
     }
     json_write_raw_if(w, "considered", row->considered);
+    json_write_raw_if(w, "allocation", row->allocation);
     json_write_end_object(w);
 }
 
@@ -57,6 +58,7 @@ void decision_json_write_dry(const struct decision *d, struct json_writer *w)
         .device_id = d->device_id,
         .certificate = d->certificate,
         .considered = d->considered,
+        .allocation = d->allocation,
     };
 
     decision_json_write(&row, w);

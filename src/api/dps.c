@@ -17,6 +17,8 @@ static struct dps_reply refusal(struct verdict v)
     };
 }
 
+static const struct core_tools tools = { .hubs = &HUB_PLACER };
+
 /* *outcome: granted, or refused by what was looked at so far. */
 static err decide(const struct env *env, const struct claim *claim, struct core_outcome *outcome)
 {
@@ -25,7 +27,7 @@ static err decide(const struct env *env, const struct claim *claim, struct core_
     }
     switch (claim->operation) {
     case OPERATION_REGISTER:
-        return core_register(env, claim, hub_device_place, outcome);
+        return core_register(env, claim, &tools, outcome);
     case OPERATION_STATUS:
         return core_poll(env, claim, outcome);
     default:
@@ -155,21 +157,26 @@ static err reply_to(const struct env *env, const struct dps_request *request,
 }
 
 /* Not waited for, and its loss no fault of the registration (doc/adr/0020). */
+static void tell_of(const struct env *env, enum hub_event_op op, const struct device *d)
+{
+    if (env->sink != NULL && sink_wants(env->sink, SINK_DEVICE_LIFECYCLE)) {
+        err e = hub_event_lifecycle_post(env, op, d);
+
+        (void)e;
+    }
+}
+
 static void tell_of_device(const struct env *env, const struct registration *r)
 {
     size_t mark = env->arena->used;
     struct device d;
     struct verdict v;
-    err e;
 
-    if (env->sink == NULL || !sink_wants(env->sink, SINK_DEVICE_LIFECYCLE)) {
-        return;
+    if (env->sink != NULL && sink_wants(env->sink, SINK_DEVICE_LIFECYCLE) &&
+        err_is_ok(hub_device_get(env, r->assigned_hub, r->device_id, &d, &v)) &&
+        verdict_is_granted(v)) {
+        tell_of(env, HUB_EVENT_CREATED, &d);
     }
-    e = hub_device_get(env, r->assigned_hub, r->device_id, &d, &v);
-    if (err_is_ok(e) && verdict_is_granted(v)) {
-        e = hub_event_lifecycle_post(env, HUB_EVENT_CREATED, &d);
-    }
-    (void)e;
     env->arena->used = mark;
 }
 
@@ -212,6 +219,10 @@ err dps_answer(const struct env *env, const struct service *service, const struc
     if (outcome.placed.is_rekeyed) {
         bus_cut_off(service->bus, outcome.registration.assigned_hub,
                     outcome.registration.device_id);
+    }
+    if (outcome.placed.has_left) {
+        bus_cut_off(service->bus, outcome.placed.left.hub, outcome.placed.left.device_id);
+        tell_of(env, HUB_EVENT_DELETED, &outcome.placed.left);
     }
     if (outcome.placed.is_new) {
         tell_of_device(env, &outcome.registration);

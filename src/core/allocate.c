@@ -99,30 +99,17 @@ static enum reason pick_static(const struct allocate_query *q, struct span *ret_
     return q->n_wanted == 1 ? pick_hashed(q, ret_hub) : REASON_HUB_NOT_FOUND;
 }
 
-static bool may_stay(const struct allocate_query *q)
-{
-    if (span_is_absent(q->current_hub)) {
-        return false;
-    }
-    for (size_t i = 0; i < q->n_links; i++) {
-        if (span_eq(q->links[i].host_name, q->current_hub) && is_candidate(q, &q->links[i])) {
-            return true;
-        }
-    }
-    return q->keep_current;
-}
-
 enum reason core_allocate(const struct allocate_query *q, struct span *ret_hub)
 {
     bool is_supported = q->policy == ALLOCATION_DEFAULT || q->policy == ALLOCATION_HASHED ||
                         q->policy == ALLOCATION_STATIC;
 
-    if (!is_supported && !(q->keep_current && may_stay(q))) {
-        return REASON_ALLOCATION_UNSUPPORTED;
-    }
-    if (may_stay(q)) {
+    if (q->keep_current && !span_is_absent(q->current_hub)) {
         *ret_hub = q->current_hub;
         return REASON_GRANTED;
+    }
+    if (!is_supported) {
+        return REASON_ALLOCATION_UNSUPPORTED;
     }
     return q->policy == ALLOCATION_STATIC ? pick_static(q, ret_hub) : pick_hashed(q, ret_hub);
 }

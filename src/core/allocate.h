@@ -12,8 +12,8 @@ struct allocate_query {
     const struct span *wanted; /* the enrollment's iotHubs, folded; none: n_wanted 0 */
     size_t n_wanted;
     struct span registration_key;
-    struct span current_hub; /* where it is assigned now, or absent: kept while it is a candidate */
-    bool keep_current;       /* kept even if it is none any more: reprovision policy "never" */
+    struct span current_hub; /* where it is now, or absent */
+    bool keep_current;       /* there it stays: reprovision policy "never" */
 };
 
 /* Candidates: the wanted hubs that are linked; with none wanted, the linked ones that apply the

@@ -6,6 +6,15 @@
 #include "attest/attest.h"
 #include "model/placement.h"
 
+/* What core/ does not know itself. */
+struct core_tools {
+    const struct placer *hubs; /* of this store */
+    /* The enrollment as JSON in the shape of an api-version, without keys: what a webhook and a
+     * rule see of it (reference dps-device-api.md 7.1). */
+    err (*write_enrollment)(const struct env *env, const struct enrollment *e,
+                            struct span api_version, struct span *ret_json);
+};
+
 /* What a device is told. */
 struct core_outcome {
     struct verdict verdict; /* refused: nothing else holds, except for ENROLLMENT_DISABLED */
@@ -23,7 +32,7 @@ struct core_outcome {
  * is stored as DISABLED and given back. TPM_CHALLENGED: a key was stored to wait for, and is given
  * wrapped. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full), ERR_IO.
  */
-err core_register(const struct env *env, const struct claim *claim, placement_fn place,
+err core_register(const struct env *env, const struct claim *claim, const struct core_tools *tools,
                   struct core_outcome *ret_outcome);
 
 /* Polls an operation (OPERATION_STATUS). Only the evidence that registered may poll: a leaf is

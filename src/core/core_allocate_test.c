@@ -139,16 +139,7 @@ static void single_choices(void **state)
           NULL },
         { { .policy = ALLOCATION_GEO_LATENCY }, REASON_ALLOCATION_UNSUPPORTED, NULL },
         { { .policy = ALLOCATION_CUSTOM }, REASON_ALLOCATION_UNSUPPORTED, NULL },
-        /* Where it is, it stays, as long as that is a candidate … */
-        { { .policy = ALLOCATION_HASHED, .current_hub = TEXT("a.example") },
-          REASON_GRANTED,
-          "a.example" },
-        { { .policy = ALLOCATION_HASHED,
-            .current_hub = TEXT("c.example"),
-            .wanted = want_bc,
-            .n_wanted = 2 },
-          REASON_GRANTED,
-          "c.example" },
+        /* Where it is counts for nothing … */
         { { .policy = ALLOCATION_HASHED,
             .current_hub = TEXT("a.example"),
             .wanted = want_b,
@@ -158,7 +149,7 @@ static void single_choices(void **state)
         { { .policy = ALLOCATION_CUSTOM, .current_hub = TEXT("a.example") },
           REASON_ALLOCATION_UNSUPPORTED,
           NULL },
-        /* … or in any case. */
+        /* … unless it is to stay. */
         { { .policy = ALLOCATION_HASHED, .current_hub = TEXT("x.example"), .keep_current = true },
           REASON_GRANTED,
           "x.example" },

@@ -429,7 +429,7 @@ static void overtake(void)
 
     arena_init(&arena, block, sizeof block);
     env = fixture_env(&f, &arena);
-    assert_ok(core_register(&env, &claim, fixture_place, &overtaker));
+    assert_ok(core_register(&env, &claim, &fixture_tools, &overtaker));
 }
 
 static void of_two_at_once_the_later_is_refused(void **state)
@@ -445,7 +445,7 @@ static void of_two_at_once_the_later_is_refused(void **state)
         fixture_next(&f);
         fixture_placements = 0;
         fixture_interlude = overtake;
-        assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+        assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
         assert_reason(GRANTED, overtaker.verdict);
         assert_reason(REGISTRATION_CONFLICT, o.verdict);
         assert_false(o.has_registration);
@@ -498,7 +498,7 @@ static struct core_outcome register_while_it_changes(int n, enum provisioning_st
     changed_to = status;
     is_deleted = is_to_go;
     fixture_interlude = change_enrollment;
-    assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+    assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
     fixture_interlude = NULL;
     return o;
 }
@@ -545,6 +545,9 @@ static err break_down(const struct env *env, struct store_tx *tx, const struct p
     return ERR(IO);
 }
 
+static const struct placer breaker = { .place = break_down };
+static const struct core_tools broken = { .hubs = &breaker };
+
 static void a_fault_of_the_hub_undoes_everything(void **state)
 {
     struct claim claim = fixture_claim(&f, "dev", OPERATION_REGISTER, &leaf.cert, 1);
@@ -555,7 +558,7 @@ static void a_fault_of_the_hub_undoes_everything(void **state)
 
     (void)state;
     group_with(1, 1);
-    assert_true(err_is(core_register(&f.env, &claim, break_down, &o), ERR_IO));
+    assert_true(err_is(core_register(&f.env, &claim, &broken, &o), ERR_IO));
     assert_ok(core_registration_get(&f.env, f.scope, SPAN("dev"), &r, &v));
     assert_reason(RESOURCE_NOT_FOUND, v);
     assert_ok(core_decision_get(&f.env, f.scope, span_str(f.env.tracking_id), &d, &v));
@@ -580,7 +583,7 @@ static void every_cap_of_memory(void **state)
         assert_true(size < sizeof block);
         arena_init(&arena, block, size);
         env = fixture_env(&f, &arena);
-        e = core_register(&env, &claim, fixture_place, &o);
+        e = core_register(&env, &claim, &fixture_tools, &o);
         assert_true(err_is_ok(e) || err_is(e, ERR_NOMEM));
         is_granted = err_is_ok(e) && verdict_is_granted(o.verdict);
         assert_true(is_granted || !err_is_ok(e));

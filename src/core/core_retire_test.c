@@ -258,7 +258,7 @@ static void a_registration_under_way_is_refused(void **state)
     n = rows();
     claim = fixture_claim(&f, "dev", OPERATION_REGISTER, &leaf.cert, 1);
     fixture_interlude = retire_now;
-    assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+    assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
     assert_reason(SCOPE_UNKNOWN, o.verdict);
     assert_false(o.has_registration);
     assert_int_equal(rows(), n); /* one link less, one decision record more */

@@ -532,7 +532,7 @@ static void names_are_checked_before_anything_else(void **state)
 
         fixture_next(&f);
         claim.id_scope = span_str(cases[i].scope);
-        assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+        assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
         assert_int_equal(o.verdict.reason, cases[i].expected);
     }
 }
@@ -547,7 +547,7 @@ static void a_refusal_leaves_a_record(void **state)
 
     (void)state;
     claim.id_scope = SPAN("0NEFFFFFFFF");
-    assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+    assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
     assert_reason(SCOPE_UNKNOWN, o.verdict);
     assert_ok(core_decision_list(&f.env, SPAN("0neffffffff"), SPAN("dev"), 10, &rows, &n));
     assert_int_equal(n, 1);
@@ -583,7 +583,7 @@ static void a_hub_is_no_scope(void **state)
     claim.id_scope = SPAN(TEST_HUB);
     for (int i = 0; i < 3; i++) {
         fixture_next(&f);
-        assert_ok(core_register(&f.env, &claim, fixture_place, &o));
+        assert_ok(core_register(&f.env, &claim, &fixture_tools, &o));
         assert_reason(SCOPE_UNKNOWN, o.verdict);
     }
     assert_ok(core_decision_list(&f.env, f.scope, SPAN("dev"), 2, &rows, &n));

@@ -216,6 +216,9 @@ static err keep_placed(const struct env *env, struct store_tx *tx, const struct 
     return fixture_place(env, tx, p, ret_placed);
 }
 
+static const struct placer keeper = { .place = keep_placed };
+static const struct core_tools keeping = { .hubs = &keeper };
+
 static void the_hub_gets_the_key_that_the_tpm_gets(void **state)
 {
     struct claim c = claim_of(&tpm, "pump", OPERATION_REGISTER);
@@ -228,7 +231,7 @@ static void the_hub_gets_the_key_that_the_tpm_gets(void **state)
         challenge(&tpm, &c, key);
         sign(&c, key);
         fixture_next(&f);
-        assert_ok(core_register(&f.env, &c, keep_placed, &outcome));
+        assert_ok(core_register(&f.env, &c, &keeping, &outcome));
         assert_reason(GRANTED, outcome.verdict);
         assert_int_equal(SOFT_TPM_LOADED,
                          soft_tpm_load(&tpm, outcome.registration.authentication_key, hub_key));

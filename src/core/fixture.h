@@ -295,6 +295,9 @@ static inline err fixture_place(const struct env *env, struct store_tx *tx,
     return OK;
 }
 
+static const struct placer fixture_placer = { .place = fixture_place };
+static const struct core_tools fixture_tools = { .hubs = &fixture_placer };
+
 static inline struct claim fixture_claim(struct fixture *f, const char *id, enum operation op,
                                          struct crypto_cert *const *chain, size_t n_chain)
 {
@@ -314,7 +317,7 @@ static inline struct core_outcome fixture_register(struct fixture *f, const char
     struct core_outcome outcome;
 
     fixture_next(f);
-    assert_ok(core_register(&f->env, &claim, fixture_place, &outcome));
+    assert_ok(core_register(&f->env, &claim, &fixture_tools, &outcome));
     return outcome;
 }
 
@@ -329,7 +332,7 @@ static inline struct core_outcome fixture_ask(struct fixture *f, const struct cl
     } else if (claim->operation == OPERATION_LOOKUP) {
         assert_ok(core_lookup(&f->env, claim, &outcome));
     } else {
-        assert_ok(core_register(&f->env, claim, fixture_place, &outcome));
+        assert_ok(core_register(&f->env, claim, &fixture_tools, &outcome));
     }
     return outcome;
 }

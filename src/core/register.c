@@ -10,6 +10,7 @@
 #include "core/challenge.h"
 #include "core/decision.h"
 #include "core/instance.h"
+#include "core/plan.h"
 #include "core/reading.h"
 #include "core/registration.h"
 #include "model/limits.h"
@@ -25,7 +26,8 @@ struct fresh_names {
 struct registering {
     const struct env *env;
     const struct claim *claim;
-    placement_fn place;
+    const struct core_tools *tools;
+    struct core_plan plan;
     const struct core_reading *reading;
     struct fresh_names names;
     struct span evidence_sha256;
@@ -37,6 +39,7 @@ struct registering {
     struct verdict verdict;
     struct registration registration;
     struct placed placed;
+    bool keeps_twin;  /* it moves and takes its twin along */
     bool is_outdated; /* nothing was written: what was read has changed since */
 };
 
@@ -96,6 +99,9 @@ static struct registration renewed(const struct registering *g, const struct reg
         .etag = g->names.etag,
         .created_ms = existed ? was->created_ms : g->env->now_ms,
         .updated_ms = g->env->now_ms,
+        .placed_hub = was->placed_hub,
+        .placed_device_id = was->placed_device_id,
+        .initial_hub = was->initial_hub,
     };
 }
 
@@ -107,8 +113,44 @@ static err is_linked(const struct registering *g, struct store_tx *tx, struct sp
     return store_find(tx, &KIND_LINKED_HUB, &link, g->env->arena, &link, ret_is);
 }
 
-static err place_device(struct registering *g, struct store_tx *tx, const struct registration *r,
-                        enum reason *ret_reason)
+/* May the instance touch devices on the hub? One that is linked no longer is another's business,
+ * unless the instance made it. */
+static err is_ours(const struct registering *g, struct store_tx *tx, struct span host_name,
+                   bool *ret_is)
+{
+    struct hub hub = { .host_name = host_name };
+    bool is_found;
+
+    TRY(is_linked(g, tx, host_name, ret_is));
+    if (*ret_is) {
+        return OK;
+    }
+    TRY(store_find(tx, &KIND_HUB, &hub, g->env->arena, &hub, &is_found));
+    *ret_is = is_found && span_eq(hub.id_scope, g->reading->id_scope);
+    return OK;
+}
+
+/* Where it comes from, if it moves. */
+static err set_origin(struct registering *g, struct store_tx *tx, const struct registration *was,
+                      struct placement *p)
+{
+    const struct enrollment *e = attest_identity_enrollment(&g->reading->found.identity);
+    bool is_known = false;
+
+    if (!span_is_absent(was->placed_hub) && !span_eq(was->placed_hub, p->hub)) {
+        TRY(is_ours(g, tx, was->placed_hub, &is_known));
+    }
+    if (is_known) {
+        p->from_hub = was->placed_hub;
+        p->from_device_id = was->placed_device_id;
+        p->keeps_twin = e->migrate_device_data && !g->plan.overrides_twin;
+    }
+    g->keeps_twin = p->keeps_twin;
+    return OK;
+}
+
+static err place_device(struct registering *g, struct store_tx *tx, const struct registration *was,
+                        const struct registration *r, enum reason *ret_reason)
 {
     const struct identity *id = &g->reading->found.identity;
     const struct enrollment *e = attest_identity_enrollment(id);
@@ -123,12 +165,14 @@ static err place_device(struct registering *g, struct store_tx *tx, const struct
         .primary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_PRIMARY),
         .secondary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_SECONDARY),
         .iot_edge = e->iot_edge,
-        .initial_twin = e->initial_twin,
+        .initial_twin = g->plan.initial_twin,
         /* Reference iothub-service-api.md 12: also when the hub stays the same. */
         .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
     };
-    err result = g->place(g->env, tx, &p, &g->placed);
+    err result;
 
+    TRY(set_origin(g, tx, was, &p));
+    result = g->tools->hubs->place(g->env, tx, &p, &g->placed);
     /* A link or a record may outlive the hub. */
     if (err_is(result, ERR_NOT_FOUND)) {
         *ret_reason = REASON_HUB_NOT_FOUND;
@@ -142,51 +186,67 @@ static void fail(struct registration *r, enum reason reason)
 {
     r->status = REGISTRATION_FAILED;
     r->substatus = SUBSTATUS_NONE;
-    r->assigned_hub = r->device_id = r->authentication_key = SPAN_NONE;
+    r->assigned_hub = r->device_id = r->authentication_key = r->payload = SPAN_NONE;
     r->error_code = reason_info(reason)->error_code;
     r->error_message = span_str(reason_info(reason)->message);
 }
 
-/* A hub that is linked no longer may be anybody's: a device that `stays` there (else NULL) is left
- * alone, with the credential it has. */
+/* A hub that is linked no longer may be anybody's: a device that stays there is left alone, with
+ * the credential it has. */
 static err place_or_leave(struct registering *g, struct store_tx *tx,
-                          const struct registration *stays, struct registration *r,
+                          const struct registration *was, struct registration *r,
                           enum reason *ret_reason)
 {
+    bool stays = span_eq(was->placed_hub, r->assigned_hub);
     bool is_there;
 
     TRY(is_linked(g, tx, r->assigned_hub, &is_there));
     if (is_there) {
         r->authentication_key = g->authentication_key;
-        return place_device(g, tx, r, ret_reason);
+        return place_device(g, tx, was, r, ret_reason);
     }
-    *ret_reason = stays != NULL ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
-    r->authentication_key = stays != NULL ? stays->authentication_key : SPAN_NONE;
+    *ret_reason = stays ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
+    r->authentication_key = stays ? was->authentication_key : SPAN_NONE;
     return OK;
 }
 
-/* Gives the device its hub. A hub it has already keeps it, under the device ID it has there; moved
- * to another hub it starts there from the initial twin. */
+/* What the device is told of how it came to its hub (reference dps-device-api.md 2.3). */
+static enum registration_substatus substatus(const struct registering *g,
+                                             const struct registration *was, struct span hub)
+{
+    if (span_is_absent(was->placed_hub)) {
+        return SUBSTATUS_INITIAL_ASSIGNMENT;
+    }
+    if (span_eq(was->placed_hub, hub)) {
+        return was->substatus != SUBSTATUS_NONE ? was->substatus : SUBSTATUS_INITIAL_ASSIGNMENT;
+    }
+    if (span_eq(was->initial_hub, hub)) {
+        return SUBSTATUS_REPROVISIONED_TO_INITIAL_ASSIGNMENT;
+    }
+    return g->keeps_twin ? SUBSTATUS_DEVICE_DATA_MIGRATED : SUBSTATUS_DEVICE_DATA_RESET;
+}
+
+/* Gives the device its hub. On the hub where it is it keeps the device ID that it has there. */
 static err assign(struct registering *g, struct store_tx *tx, const struct registration *was,
                   struct registration *r, enum reason *ret_reason)
 {
-    bool was_assigned = was->status == REGISTRATION_ASSIGNED;
-    enum reason reason;
+    enum reason reason = g->plan.reason;
 
-    reason = core_reading_allocate(g->reading, was_assigned ? was->assigned_hub : SPAN_NONE,
-                                   &r->assigned_hub);
     if (reason == REASON_GRANTED) {
-        bool is_same = was_assigned && span_eq(was->assigned_hub, r->assigned_hub);
+        bool stays = span_eq(was->placed_hub, g->plan.hub);
 
-        r->device_id = is_same ? was->device_id : core_reading_device_id(g->reading, g->claim);
         r->status = REGISTRATION_ASSIGNED;
-        r->substatus = SUBSTATUS_INITIAL_ASSIGNMENT;
-        if (was_assigned) {
-            r->substatus = is_same ? was->substatus : SUBSTATUS_DEVICE_DATA_RESET;
-        }
-        TRY(place_or_leave(g, tx, is_same ? was : NULL, r, &reason));
+        r->assigned_hub = g->plan.hub;
+        r->device_id = stays ? was->placed_device_id : core_reading_device_id(g->reading, g->claim);
+        r->payload = g->plan.payload;
+        TRY(place_or_leave(g, tx, was, r, &reason));
     }
-    if (reason != REASON_GRANTED) {
+    if (reason == REASON_GRANTED) {
+        r->substatus = substatus(g, was, r->assigned_hub);
+        r->placed_hub = r->assigned_hub;
+        r->placed_device_id = r->device_id;
+        r->initial_hub = span_is_absent(was->initial_hub) ? r->assigned_hub : was->initial_hub;
+    } else {
         fail(r, reason);
     }
     *ret_reason = reason;
@@ -247,6 +307,7 @@ static err commit(struct store_tx *tx, void *arg)
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
     g->placed = (struct placed){ 0 };
+    g->keeps_twin = false;
     TRY(is_outdated(g, tx, &g->is_outdated));
     if (g->is_outdated) {
         return OK;
@@ -345,6 +406,10 @@ static err try_register(struct registering *g, struct core_reading *reading)
     is_x509 = reading->found.enrollment.attestation == ATTESTATION_X509;
     TRY(make_names(g->env, is_x509 ? g->evidence_sha256 : SPAN_NONE, &g->names));
     TRY(make_hub_key(g));
+    if (verdict_is_granted(g->verdict)) {
+        TRY(core_plan_make(g->env, g->claim, reading, g->tools, &g->plan));
+        g->decision.allocation = g->plan.allocation;
+    }
     g->arena_mark = g->env->arena->used;
     return store_write(g->env->store, commit, g);
 }
@@ -368,11 +433,11 @@ static err try_often(struct registering *g, struct core_reading *reading)
     return e;
 }
 
-err core_register(const struct env *env, const struct claim *claim, placement_fn place,
+err core_register(const struct env *env, const struct claim *claim, const struct core_tools *tools,
                   struct core_outcome *ret_outcome)
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
-    struct registering g = { .env = env, .claim = claim, .place = place, .reading = reading };
+    struct registering g = { .env = env, .claim = claim, .tools = tools, .reading = reading };
 
     assert(claim->operation == OPERATION_REGISTER);
     if (reading == NULL) {

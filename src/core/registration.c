@@ -9,13 +9,12 @@
 #include "store/store.h"
 
 #define TO(status) (1U << REGISTRATION_##status)
+#define TO_ANY     (TO(ASSIGNING) | TO(ASSIGNED) | TO(FAILED) | TO(DISABLED))
 
 static const unsigned may_become[] = {
-    [REGISTRATION_UNASSIGNED] = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED),
-    [REGISTRATION_ASSIGNING] = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED),
-    [REGISTRATION_ASSIGNED] = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED),
-    [REGISTRATION_FAILED] = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED),
-    [REGISTRATION_DISABLED] = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED),
+    [REGISTRATION_UNASSIGNED] = TO_ANY, [REGISTRATION_ASSIGNING] = TO_ANY,
+    [REGISTRATION_ASSIGNED] = TO_ANY,   [REGISTRATION_FAILED] = TO_ANY,
+    [REGISTRATION_DISABLED] = TO_ANY,
 };
 
 static void check_invariant(const struct registration *r)
@@ -32,6 +31,10 @@ static void check_invariant(const struct registration *r)
     assert(!span_is_empty(r->operation_id) && r->operation_id.len <= LIMIT_OPERATION_ID);
     assert(!span_is_empty(r->etag) && r->etag.len <= LIMIT_ETAG);
     assert(!span_is_empty(r->enrollment) && r->attestation != ATTESTATION_NONE);
+    assert(span_is_empty(r->placed_hub) == span_is_empty(r->placed_device_id));
+    assert(!is_assigned ||
+           (span_eq(r->placed_hub, r->assigned_hub) && span_eq(r->placed_device_id, r->device_id)));
+    assert(span_is_empty(r->placed_hub) || !span_is_empty(r->initial_hub));
 }
 
 void core_registration_move(const struct registration *was, const struct registration *is)

@@ -5,8 +5,8 @@
  *   ASSIGNED, FAILED,    +--> FAILED     attested, but no hub may take it
  *   DISABLED ------------+--> DISABLED   attested, but the enrollment is disabled
  *
- * ASSIGNING is what a device is told until it polls; no record stays in it, since hub and record
- * are written in one transaction. */
+ * Where nothing elsewhere has to be asked, hub and record are written in one transaction. Otherwise
+ * the record is ASSIGNING until its errand (core/errand.h) is done, and then one of the above. */
 #ifndef CORE_REGISTRATION_H
 #define CORE_REGISTRATION_H
 

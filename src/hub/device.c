@@ -21,6 +21,34 @@ static err read_initial_twin(const struct env *env, struct span text, struct dev
                           json_member(json_member(twin, "properties"), "desired"), d);
 }
 
+/* The twin that comes along, with its versions: what the device has seen of it stays behind what it
+ * will see. */
+static err bring_twin(const struct env *env, struct store_tx *tx, const struct placement *p,
+                      struct device *d)
+{
+    struct device from = { .hub = p->from_hub, .device_id = p->from_device_id };
+    bool is_found = false;
+
+    if (p->keeps_twin && !span_is_absent(p->from_hub)) {
+        TRY(store_find(tx, &KIND_DEVICE, &from, env->arena, &from, &is_found));
+    }
+    if (!is_found) {
+        return read_initial_twin(env, p->initial_twin, d);
+    }
+    d->tags = from.tags;
+    d->desired = from.desired;
+    d->desired_metadata = from.desired_metadata;
+    d->reported = from.reported;
+    d->reported_metadata = from.reported_metadata;
+    d->version = from.version;
+    d->desired_version = from.desired_version;
+    d->reported_version = from.reported_version;
+    d->twin_etag = from.twin_etag;
+    d->iot_edge = from.iot_edge;
+    d->model_id = from.model_id;
+    return OK;
+}
+
 static err create(const struct env *env, struct store_tx *tx, const struct placement *p)
 {
     struct hub hub = { .host_name = p->hub };
@@ -42,7 +70,7 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
         return ERR(NOT_FOUND);
     }
     TRY(hub_identity_begin(env, &d));
-    TRY(read_initial_twin(env, p->initial_twin, &d));
+    TRY(bring_twin(env, tx, p, &d));
     TRY(hub_tags_update(tx, env->arena, d.hub, d.device_id, SPAN_NONE, d.tags));
     TRY(store_insert(tx, &KIND_DEVICE, &d));
     return d.iot_edge ? hub_family_set_edge(env, tx, &d) : OK;
@@ -85,29 +113,69 @@ static err reset_twin(const struct env *env, struct store_tx *tx, const struct p
     return OK;
 }
 
+/* It is there already. */
+static err refresh(const struct env *env, struct store_tx *tx, const struct placement *p,
+                   struct device *d, bool *ret_is_rekeyed)
+{
+    int64_t was_edge = d->iot_edge;
+
+    *ret_is_rekeyed = refresh_credential(p, d);
+    if (p->reset_twin) {
+        TRY(reset_twin(env, tx, p, d));
+    } else if (!*ret_is_rekeyed) {
+        return OK;
+    }
+    d->updated_ms = env->now_ms;
+    TRY(store_put(tx, &KIND_DEVICE, d));
+    return d->iot_edge != was_edge ? hub_family_set_edge(env, tx, d) : OK;
+}
+
+static err take_away(const struct env *env, struct store_tx *tx, struct span hub,
+                     struct span device_id, struct placed *ret_placed)
+{
+    struct device d = { .hub = hub, .device_id = device_id };
+
+    TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &ret_placed->has_left));
+    if (!ret_placed->has_left) {
+        return OK;
+    }
+    ret_placed->left = d;
+    return hub_family_erase(env, tx, &d);
+}
+
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
                      struct placed *ret_placed)
 {
     struct device d = { .hub = p->hub, .device_id = p->device_id };
     bool is_found;
-    int64_t was_edge;
 
     TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_found));
     *ret_placed = (struct placed){ .is_new = !is_found };
-    if (!is_found) {
-        return create(env, tx, p);
-    }
-    was_edge = d.iot_edge;
-    ret_placed->is_rekeyed = refresh_credential(p, &d);
-    if (p->reset_twin) {
-        TRY(reset_twin(env, tx, p, &d));
-    } else if (!ret_placed->is_rekeyed) {
-        return OK;
-    }
-    d.updated_ms = env->now_ms;
-    TRY(store_put(tx, &KIND_DEVICE, &d));
-    return d.iot_edge != was_edge ? hub_family_set_edge(env, tx, &d) : OK;
+    TRY(is_found ? refresh(env, tx, p, &d, &ret_placed->is_rekeyed) : create(env, tx, p));
+    return span_is_absent(p->from_hub)
+               ? OK
+               : take_away(env, tx, p->from_hub, p->from_device_id, ret_placed);
 }
+
+static err read_state(const struct env *env, struct store_tx *tx, struct span hub,
+                      struct span device_id, struct device_state *ret_state, bool *ret_found)
+{
+    struct device d = { .hub = hub, .device_id = device_id };
+
+    TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, ret_found));
+    if (*ret_found) {
+        *ret_state = (struct device_state){
+            .tags = d.tags, .desired = d.desired, .reported = d.reported, .iot_edge = d.iot_edge
+        };
+    }
+    return OK;
+}
+
+const struct placer HUB_PLACER = {
+    .place = hub_device_place,
+    .read = read_state,
+    .take_away = take_away,
+};
 
 /* ---- reading ---- */
 

@@ -48,7 +48,8 @@ err hub_remove(const struct env *env, struct bus *bus, const struct hub_removal 
  * the keeper: whoever began it may never come back. *ret_more: call again. */
 err hub_remove_resume(const struct env *env, struct bus *bus, size_t most, bool *ret_more);
 
-/* A placement_fn (model/placement.h). */
+/* What provisioning does on this store's hubs (model/placement.h). */
+extern const struct placer HUB_PLACER;
 err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
                      struct placed *ret_placed);
 

@@ -10,6 +10,7 @@
 #include "util/guid.h"
 
 struct arena;
+struct core_errands;
 struct core_key_groups;
 struct crypto;
 struct crypto_cert_cache;
@@ -24,6 +25,7 @@ struct env {
     struct crypto_cert_cache *certs;    /* this worker's parsed CA certificates */
     struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */
     struct hub_limits *limits;          /* the process's (hub/limits.h); NULL: none are kept */
+    struct core_errands *errands;       /* the process's (core/errands.h); NULL: nobody runs them */
     struct arena *arena;                /* the request's memory */
     int64_t now_ms;                     /* when the request was whole */
     void (*random)(void *ret_bytes, size_t len);

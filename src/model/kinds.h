@@ -4,7 +4,7 @@
 
 #include "model/kind.h"
 
-enum { MODEL_KINDS_N = 22 };
+enum { MODEL_KINDS_N = 23 };
 
 extern const struct kind *const MODEL_KINDS[MODEL_KINDS_N];
 

@@ -194,6 +194,18 @@ enum {
     LIMIT_RETRY_AFTER_MAX_S = 60,
 };
 
+/* Systems elsewhere (model/elsewhere.h, core/errands.h). */
+enum {
+    LIMIT_ELSEWHERE_MS = 20 * 1000, /* one call, all its requests together */
+    LIMIT_ELSEWHERE_CONNECT_MS = 5 * 1000,
+    LIMIT_WEBHOOK_MS = 10 * 1000,
+    LIMIT_WEBHOOK_ANSWER = 96 * 1024,
+    LIMIT_WEBHOOK_URL = 2048,
+    LIMIT_HUB_ANSWER = 1024 * 1024,
+    LIMIT_ERROR_MESSAGE = 1024,  /* of a hub or a webhook, as it is passed on */
+    LIMIT_CA_BUNDLE = 16 * 1024, /* PEM, of one link */
+};
+
 /* Queues. */
 enum {
     LIMIT_HANDSHAKES_IN_FLIGHT = 256, /* a loop; the rest waits in the accept queue */

@@ -38,7 +38,7 @@ static const struct field instance_fields[] = {
     TEXT(instance, id_scope),  TEXT(instance, name),
     TEXT(instance, host_name), ENUM(instance, allocation_policy),
     INT(instance, created_ms), INT(instance, key_groups_version),
-    ENUM(instance, life),
+    ENUM(instance, life),      INT(instance, links_version),
 };
 static const struct kind_index instance_indexes[] = {
     { "instance_by_host", { 2 }, 1 }, /* host_name */
@@ -85,6 +85,13 @@ static const struct field linked_hub_fields[] = {
     INT(linked_hub, apply_allocation_policy),
     SECRET(linked_hub, connection_string),
     TEXT(linked_hub, location),
+    INT(linked_hub, is_remote),
+    TEXT(linked_hub, address),
+    TEXT(linked_hub, ca),
+    INT(linked_hub, has_coordinates),
+    INT(linked_hub, latitude_udeg),
+    INT(linked_hub, longitude_udeg),
+    INT(linked_hub, is_draining),
 };
 static const struct kind_index linked_hub_indexes[] = {
     { "linked_hub_by_host", { 1 }, 1 }, /* host_name */
@@ -192,13 +199,58 @@ static const struct field registration_fields[] = {
     INT(registration, created_ms),
     INT(registration, updated_ms),
     BLOB(registration, authentication_key),
+    TEXT(registration, placed_hub),
+    TEXT(registration, placed_device_id),
+    TEXT(registration, initial_hub),
 };
 static const struct kind_index registration_indexes[] = {
     { "registration_by_enrollment", { 0, 10, 11 }, 3 }, /* id_scope, enrollment_kind, enrollment */
+    { "registration_by_hub", { 0, 19, 20 }, 3 },        /* id_scope, placed_hub, placed_device_id */
 };
 const struct kind KIND_REGISTRATION = {
     KIND(registration, registration, 2),
     INDEXES(registration),
+};
+
+static const struct field errand_fields[] = {
+    TEXT(errand, id_scope),
+    ENUM(errand, type),
+    TEXT(errand, registration_key),
+    TEXT(errand, hub),
+    TEXT(errand, device_id),
+    TEXT(errand, lane),
+    INT(errand, due_ms),
+    INT(errand, since_ms),
+    INT(errand, tries),
+    TEXT(errand, last_error),
+    ENUM(errand, step),
+    TEXT(errand, operation_id),
+    TEXT(errand, tracking_id),
+    TEXT(errand, enrollment_etag),
+    TEXT(errand, to_hub),
+    TEXT(errand, to_device_id),
+    TEXT(errand, from_hub),
+    TEXT(errand, from_device_id),
+    INT(errand, keeps_twin),
+    INT(errand, reset_twin),
+    INT(errand, was_there),
+    ENUM(errand, auth),
+    TEXT(errand, thumbprint),
+    SECRET(errand, primary_key),
+    SECRET(errand, secondary_key),
+    INT(errand, iot_edge),
+    TEXT(errand, initial_twin),
+    BLOB(errand, authentication_key),
+    TEXT(errand, payload),
+    TEXT(errand, request),
+    TEXT(errand, url),
+};
+static const struct kind_index errand_indexes[] = {
+    { "errand_by_lane", { 5, 6 }, 2 }, /* lane, due_ms */
+};
+const struct kind KIND_ERRAND = {
+    KIND(errand, errand, 5),
+    INDEXES(errand),
 };
 
 static const struct field challenge_fields[] = {
@@ -363,6 +415,7 @@ static const struct field decision_fields[] = {
     TEXT(decision_row, device_id),
     TEXT(decision_row, certificate),
     TEXT(decision_row, considered),
+    TEXT(decision_row, allocation),
 };
 static const struct kind_index decision_indexes[] = {
     { "decision_by_registration", { 2, 3, 1 }, 3 }, /* id_scope, registration_key, time_ms */
@@ -388,5 +441,5 @@ const struct kind *const MODEL_KINDS[MODEL_KINDS_N] = {
     &KIND_ENROLLMENT, &KIND_ANCHOR,    &KIND_CA_REFERENCE, &KIND_REGISTRATION, &KIND_DEVICE,
     &KIND_DECISION,   &KIND_CHALLENGE, &KIND_SEAL_KEY,     &KIND_SESSION,      &KIND_MODULE,
     &KIND_TAG,        &KIND_PRESENCE,  &KIND_C2D_MESSAGE,  &KIND_FEEDBACK,     &KIND_TAG_BACKLOG,
-    &KIND_HUB_USAGE,  &KIND_C2D_QUEUE,
+    &KIND_HUB_USAGE,  &KIND_C2D_QUEUE, &KIND_ERRAND,
 };

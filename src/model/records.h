@@ -33,6 +33,7 @@ struct instance {
     int64_t created_ms;
     int64_t key_groups_version; /* bumped when a symmetric-key group of it changes */
     enum life life;
+    int64_t links_version; /* bumped when a hub is linked or unlinked, or a link changes */
 };
 extern const struct kind KIND_INSTANCE;
 enum { INSTANCE_BY_HOST = 1, INSTANCE_BY_NAME };
@@ -89,11 +90,17 @@ extern const struct kind KIND_HUB_USAGE;
 
 struct linked_hub {
     struct span id_scope;            /* key */
-    struct span host_name;           /* key, folded: of a hub in this store */
+    struct span host_name;           /* key, folded */
     int64_t weight;                  /* 1 to 1000 */
     int64_t apply_allocation_policy; /* 0: only where an enrollment names it */
     struct span connection_string;   /* SECRET: as the operator gave it; absent: none was needed */
     struct span location;            /* the operator's word, kept for them; or absent */
+    int64_t is_remote;               /* driven over its REST API, by its connection string */
+    struct span address; /* remote: "host[:port]" to connect to instead of host_name; or absent */
+    struct span ca;      /* remote: PEM, whom to trust for its certificate; absent: the system's */
+    int64_t has_coordinates;
+    int64_t latitude_udeg, longitude_udeg; /* where it is: millionths of a degree, for geoLatency */
+    int64_t is_draining; /* nobody is assigned to it, and who is on it moves when it registers */
 };
 extern const struct kind KIND_LINKED_HUB;
 enum { LINKED_HUB_BY_HOST = 1 }; /* host_name */
@@ -153,7 +160,8 @@ struct enrollment {
     enum allocation_policy allocation_policy;
     struct span iot_hubs;     /* JSON array of host names, or absent */
     struct span initial_twin; /* JSON object {"tags","properties":{"desired"}}, or absent */
-    struct span extra; /* JSON object: members that are kept for the operator and not acted on */
+    struct span extra; /* JSON object: members as they were given: customAllocationDefinition, and
+                          what is kept for the operator and not acted on */
     struct span etag;
     int64_t created_ms, updated_ms;
     struct span endorsement_key;  /* BLOB: TPM2B_PUBLIC; individual with tpm, else absent */
@@ -229,9 +237,16 @@ struct registration {
     struct span etag;
     int64_t created_ms, updated_ms;
     struct span authentication_key; /* BLOB: with tpm, the hub key wrapped for that TPM alone */
+    /* Where its device is, whatever became of the latest register: so that the next one finds what
+     * has to move. Absent: nowhere yet. The same as assigned_hub and device_id while ASSIGNED. */
+    struct span placed_hub, placed_device_id;
+    struct span initial_hub; /* the first one it was assigned to; absent: none yet */
 };
 extern const struct kind KIND_REGISTRATION;
-enum { REGISTRATION_BY_ENROLLMENT = 1 }; /* id_scope, enrollment_kind, enrollment */
+enum {
+    REGISTRATION_BY_ENROLLMENT = 1, /* id_scope, enrollment_kind, enrollment */
+    REGISTRATION_BY_HUB,            /* id_scope, placed_hub, placed_device_id */
+};
 
 /* A key that was wrapped for one TPM: who can sign with it holds that TPM (reference
  * dps-device-api.md 6.5). Open until it registers, then used: of each pair of keys there is at most
@@ -390,6 +405,52 @@ struct session {
 };
 extern const struct kind KIND_SESSION;
 
+/* ---- errands ---- */
+
+/* What a system elsewhere has to be asked for, kept until it is done: an assignment that waits for
+ * a webhook or for a hub that is not in this store, or a device that has to go from such a hub.
+ * core/errand.h has the steps. */
+enum errand_type { ERRAND_ASSIGN = 1, ERRAND_REMOVE };
+
+enum errand_step {
+    ERRAND_ALLOCATE = 1, /* ASSIGN: ask the webhook */
+    ERRAND_LOOK,         /* ASSIGN: is the device on the new hub already? */
+    ERRAND_PLACE,     /* ASSIGN: make it there, or refresh it; then the registration is ASSIGNED */
+    ERRAND_TAKE_AWAY, /* REMOVE: unless it was assigned there again */
+};
+
+struct errand {
+    struct span id_scope;         /* key */
+    enum errand_type type;        /* key */
+    struct span registration_key; /* key: folded; REMOVE: whose device it was */
+    struct span hub, device_id;   /* key: REMOVE: what has to go; ASSIGN: "" */
+    struct span lane;             /* whom it waits for: "hub/{host name}", "webhook/{host name}" */
+    int64_t due_ms;               /* not to be looked at before; whoever works on it puts it off */
+    int64_t since_ms;             /* when it was begun */
+    int64_t tries;                /* of this step */
+    struct span last_error;       /* of the latest try; or absent */
+    enum errand_step step;
+    struct span operation_id;         /* ASSIGN: whose; another one's registration is not touched */
+    struct span tracking_id;          /* ASSIGN: whose decision record is completed */
+    struct span enrollment_etag;      /* ASSIGN: of the enrollment that decided */
+    struct span to_hub, to_device_id; /* ASSIGN: absent before the webhook answered */
+    struct span from_hub, from_device_id; /* ASSIGN: where it is; or absent */
+    int64_t keeps_twin;                   /* as struct placement */
+    int64_t reset_twin;                   /* as struct placement */
+    int64_t was_there;                    /* found on the new hub before it was placed */
+    enum device_auth auth;
+    struct span thumbprint;
+    struct span primary_key, secondary_key; /* SECRET */
+    int64_t iot_edge;
+    struct span initial_twin;
+    struct span authentication_key; /* BLOB: for the registration */
+    struct span payload;            /* JSON for the registration; or absent */
+    struct span request;            /* ALLOCATE: JSON that the webhook gets */
+    struct span url;                /* ALLOCATE: the webhook's */
+};
+extern const struct kind KIND_ERRAND;
+enum { ERRAND_BY_LANE = 1 }; /* lane, due_ms */
+
 /* ---- decision records ---- */
 
 enum transport { TRANSPORT_MQTT = 1, TRANSPORT_HTTP };
@@ -416,6 +477,7 @@ struct decision {
         certificate; /* JSON: what was presented: subjects, issuers, thumbprints; or absent */
     struct span
         considered; /* JSON array: enrollments and certificates looked at, each with its outcome */
+    struct span allocation; /* JSON object: how the hub was picked (core/plan.h); or absent */
 };
 
 /* As stored: `reason` is its token. */
@@ -427,7 +489,7 @@ struct decision_row {
     enum transport transport;
     struct span peer;
     struct span reason;
-    struct span enrollment, hub, device_id, certificate, considered;
+    struct span enrollment, hub, device_id, certificate, considered, allocation;
 };
 extern const struct kind KIND_DECISION; /* of struct decision_row */
 enum { DECISION_BY_REGISTRATION = 1 };  /* id_scope, registration_key, time_ms */

@@ -19,6 +19,7 @@ err store_decision_put(struct store_tx *tx, const struct decision *d)
         .device_id = d->device_id,
         .certificate = d->certificate,
         .considered = d->considered,
+        .allocation = d->allocation,
     };
 
     return store_put(tx, &KIND_DECISION, &row);
