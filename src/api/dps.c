@@ -89,7 +89,7 @@ static struct verdict verdict_of(const struct core_outcome *outcome)
     }
     return r->error_code == reason_info(REASON_HUB_NOT_FOUND)->error_code
                ? VERDICT(HUB_NOT_FOUND)
-               : VERDICT(ALLOCATION_UNSUPPORTED);
+               : VERDICT(CUSTOM_ALLOCATION_FAILED);
 }
 
 /* A refusal that the wire knows as a state of the registration (200), not as an error. */

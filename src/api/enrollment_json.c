@@ -10,6 +10,7 @@
 #include "api/enrollment_members.h"
 #include "api/enrollment_tpm.h"
 #include "api/enrollment_x509.h"
+#include "core/initial_twin.h"
 #include "model/limits.h"
 #include "util/base64.h"
 
@@ -299,46 +300,13 @@ static err read_hubs(struct decoding *d)
     return print_json(d->env, hubs, &d->e->iot_hubs);
 }
 
-/* Without members that are null: nothing is given back as null. */
-static void write_given(struct json_writer *w, const char *name, const json *value)
-{
-    if (is_given(value)) {
-        json_write_value(w, name, value);
-    }
-}
-
-/* { "tags"?: {…}, "properties"?: { "desired"?: {…} } } */
 static err read_twin(struct decoding *d)
 {
-    json *twin, *tags, *properties, *desired;
-    struct buf out;
-    struct json_writer w = json_writer_over(&out);
+    const char *wrong;
 
-    TRY(read_object(d, "initialTwin", &twin));
-    if (!verdict_is_granted(d->verdict) || !is_given(twin)) {
-        return OK;
-    }
-    tags = json_member(twin, "tags");
-    properties = json_member(twin, "properties");
-    desired = json_member(properties, "desired");
-    if ((is_given(tags) && !json_is_object(tags)) ||
-        (is_given(properties) && !json_is_object(properties)) ||
-        (is_given(desired) && !json_is_object(desired))) {
-        return refuse(d, "initialTwin is not {\"tags\":{…},\"properties\":{\"desired\":{…}}}.");
-    }
-    out = arena_buf(d->env->arena);
-    json_write_begin_object(&w, NULL);
-    write_given(&w, "tags", tags);
-    if (is_given(properties)) {
-        json_write_begin_object(&w, "properties");
-        write_given(&w, "desired", desired);
-        json_write_end_object(&w);
-    }
-    json_write_end_object(&w);
-    TRY(arena_buf_end(d->env->arena, &out, &d->e->initial_twin));
-    return d->e->initial_twin.len > LIMIT_INITIAL_TWIN
-               ? refuse(d, "initialTwin is larger than %d bytes.", LIMIT_INITIAL_TWIN)
-               : OK;
+    TRY(core_initial_twin_read(d->env->arena, json_member(d->document, "initialTwin"),
+                               &d->e->initial_twin, &wrong));
+    return wrong != NULL ? refuse(d, "initialTwin %s.", wrong) : OK;
 }
 
 static err read_extra(struct decoding *d)

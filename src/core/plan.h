@@ -14,6 +14,12 @@ struct core_plan {
     bool overrides_twin;    /* the policy itself gave the twin: a device that moves gets it, too */
     struct span payload;    /* JSON for the device, or absent */
     struct span allocation; /* JSON object for the decision record */
+    struct span
+        error_message; /* not GRANTED: told to the device instead of the reason's; or absent */
+    /* A webhook is to be asked (core/custom.h): reason is GRANTED and hub absent until it answers;
+     * twin and payload are the answer's, too. */
+    bool asks_webhook;
+    struct span webhook_url, webhook_request;
 };
 
 err core_plan_make(const struct env *env, const struct claim *claim,

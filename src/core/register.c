@@ -182,13 +182,13 @@ static err place_device(struct registering *g, struct store_tx *tx, const struct
     return result;
 }
 
-static void fail(struct registration *r, enum reason reason)
+static void fail(struct registration *r, enum reason reason, struct span message)
 {
     r->status = REGISTRATION_FAILED;
     r->substatus = SUBSTATUS_NONE;
     r->assigned_hub = r->device_id = r->authentication_key = r->payload = SPAN_NONE;
     r->error_code = reason_info(reason)->error_code;
-    r->error_message = span_str(reason_info(reason)->message);
+    r->error_message = span_is_absent(message) ? span_str(reason_info(reason)->message) : message;
 }
 
 /* A hub that is linked no longer may be anybody's: a device that stays there is left alone, with
@@ -247,7 +247,7 @@ static err assign(struct registering *g, struct store_tx *tx, const struct regis
         r->placed_device_id = r->device_id;
         r->initial_hub = span_is_absent(was->initial_hub) ? r->assigned_hub : was->initial_hub;
     } else {
-        fail(r, reason);
+        fail(r, reason, reason == g->plan.reason ? g->plan.error_message : SPAN_NONE);
     }
     *ret_reason = reason;
     return OK;
