@@ -102,7 +102,7 @@ err core_instance_create_with(const struct env *env, const struct instance *want
     TRY(make_scope(env, &w.instance.id_scope));
     TRY(model_fold(env->arena, wanted->host_name, &w.instance.host_name));
     w.instance.created_ms = env->now_ms;
-    w.instance.key_groups_version = 0;
+    w.instance.key_groups_version = w.instance.links_version = 0;
     w.instance.life = LIFE_ACTIVE;
     w.policy = (struct policy){ .owner_type = POLICY_OF_INSTANCE,
                                 .owner = w.instance.id_scope,

@@ -6,7 +6,7 @@
 #include "core/match.h"
 #include "crypto/crypto.h"
 #include "model/limits.h"
-#include "store/store.h"
+#include "store/link.h"
 #include "util/base64.h"
 #include "util/connection_string.h"
 
@@ -155,6 +155,7 @@ static err put(struct store_tx *tx, void *arg)
     w->link.weight = w->given->weight;
     w->link.apply_allocation_policy = w->given->apply_allocation_policy;
     w->link.location = w->given->location;
+    TRY(store_links_changed(tx, w->env->arena, w->link.id_scope));
     return store_put(tx, &KIND_LINKED_HUB, &w->link);
 }
 
@@ -231,7 +232,11 @@ err core_link_made(const struct env *env, struct store_tx *tx, const struct hub 
         TRY(check_room(env, tx, link->id_scope, &w.verdict));
     }
     *ret_verdict = w.verdict;
-    return verdict_is_granted(w.verdict) ? store_put(tx, &KIND_LINKED_HUB, link) : OK;
+    if (!verdict_is_granted(w.verdict)) {
+        return OK;
+    }
+    TRY(store_links_changed(tx, env->arena, link->id_scope));
+    return store_put(tx, &KIND_LINKED_HUB, link);
 }
 
 /* ---- get, delete, list ---- */
@@ -264,7 +269,11 @@ static err drop(struct store_tx *tx, void *arg)
     struct link_work *w = arg;
 
     TRY(read_one(tx, w));
-    return w->is_found ? store_delete(tx, &KIND_LINKED_HUB, w->given) : OK;
+    if (!w->is_found) {
+        return OK;
+    }
+    TRY(store_links_changed(tx, w->env->arena, w->given->id_scope));
+    return store_delete(tx, &KIND_LINKED_HUB, w->given);
 }
 
 err core_link_delete(const struct env *env, struct span id_scope, struct span host_name,

@@ -108,6 +108,7 @@ static err mark(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(drop_links(w, tx));
+    w->instance.links_version++;
     w->instance.life = LIFE_DELETING;
     return store_put(tx, &KIND_INSTANCE, &w->instance);
 }

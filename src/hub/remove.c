@@ -7,7 +7,7 @@
 #include "hub/c2d.h"
 #include "hub/hub.h"
 #include "model/limits.h"
-#include "store/store.h"
+#include "store/link.h"
 #include "store/sweep.h"
 
 /* Devices whose rows went, to be cut off. */
@@ -66,10 +66,24 @@ static err check_unused(struct removing *w, struct store_tx *tx)
 static err drop_links(struct removing *w, struct store_tx *tx)
 {
     const struct linked_hub key = { .host_name = w->hub.host_name };
-    struct store_scan scan = { .index = LINKED_HUB_BY_HOST, .prefix = &key, .n_prefix = 1 };
+    struct store_scan scan = { .index = LINKED_HUB_BY_HOST,
+                               .prefix = &key,
+                               .n_prefix = 1,
+                               .without_secrets = true,
+                               .limit = LIMIT_QUERY_BATCH };
+    size_t mark = w->env->arena->used;
+    struct linked_hub *links;
     size_t n;
 
-    return store_sweep(tx, &KIND_LINKED_HUB, &scan, SIZE_MAX, w->env->arena, &n);
+    do {
+        TRY(store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &links, &n));
+        for (size_t i = 0; i < n; i++) {
+            TRY(store_links_changed(tx, w->env->arena, links[i].id_scope));
+            TRY(store_delete(tx, &KIND_LINKED_HUB, &links[i]));
+        }
+        w->env->arena->used = mark;
+    } while (n > 0);
+    return OK;
 }
 
 static err begin(struct store_tx *tx, void *arg)
