@@ -5,7 +5,6 @@
 #include "api/dps_json.h"
 #include "api/dps_tpm.h"
 #include "core/core.h"
-#include "hub/event.h"
 #include "hub/hub.h"
 #include "model/limits.h"
 
@@ -156,30 +155,6 @@ static err reply_to(const struct env *env, const struct dps_request *request,
     return OK;
 }
 
-/* Not waited for, and its loss no fault of the registration (doc/adr/0020). */
-static void tell_of(const struct env *env, enum hub_event_op op, const struct device *d)
-{
-    if (env->sink != NULL && sink_wants(env->sink, SINK_DEVICE_LIFECYCLE)) {
-        err e = hub_event_lifecycle_post(env, op, d);
-
-        (void)e;
-    }
-}
-
-static void tell_of_device(const struct env *env, const struct registration *r)
-{
-    size_t mark = env->arena->used;
-    struct device d;
-    struct verdict v;
-
-    if (env->sink != NULL && sink_wants(env->sink, SINK_DEVICE_LIFECYCLE) &&
-        err_is_ok(hub_device_get(env, r->assigned_hub, r->device_id, &d, &v)) &&
-        verdict_is_granted(v)) {
-        tell_of(env, HUB_EVENT_CREATED, &d);
-    }
-    env->arena->used = mark;
-}
-
 err dps_answer(const struct env *env, const struct service *service, const struct peer *peer,
                const struct dps_request *request, struct dps_reply *ret_reply)
 {
@@ -216,16 +191,6 @@ err dps_answer(const struct env *env, const struct service *service, const struc
         return OK;
     }
     TRY(e);
-    if (outcome.placed.is_rekeyed) {
-        bus_cut_off(service->bus, outcome.registration.assigned_hub,
-                    outcome.registration.device_id);
-    }
-    if (outcome.placed.has_left) {
-        bus_cut_off(service->bus, outcome.placed.left.hub, outcome.placed.left.device_id);
-        tell_of(env, HUB_EVENT_DELETED, &outcome.placed.left);
-    }
-    if (outcome.placed.is_new) {
-        tell_of_device(env, &outcome.registration);
-    }
+    HUB_PLACER.tell(env, service->bus, &outcome.placed);
     return reply_to(env, request, &outcome, ret_reply);
 }

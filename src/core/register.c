@@ -39,7 +39,6 @@ struct registering {
     struct verdict verdict;
     struct registration registration;
     struct placed placed;
-    bool keeps_twin;  /* it moves and takes its twin along */
     bool is_outdated; /* nothing was written: what was read has changed since */
 };
 
@@ -145,7 +144,6 @@ static err set_origin(struct registering *g, struct store_tx *tx, const struct r
         p->from_device_id = was->placed_device_id;
         p->keeps_twin = e->migrate_device_data && !g->plan.overrides_twin;
     }
-    g->keeps_twin = p->keeps_twin;
     return OK;
 }
 
@@ -178,7 +176,7 @@ static err place_device(struct registering *g, struct store_tx *tx, const struct
         *ret_reason = REASON_HUB_NOT_FOUND;
         return OK;
     }
-    *ret_reason = REASON_GRANTED;
+    *ret_reason = g->placed.verdict.reason;
     return result;
 }
 
@@ -223,7 +221,7 @@ static enum registration_substatus substatus(const struct registering *g,
     if (span_eq(was->initial_hub, hub)) {
         return SUBSTATUS_REPROVISIONED_TO_INITIAL_ASSIGNMENT;
     }
-    return g->keeps_twin ? SUBSTATUS_DEVICE_DATA_MIGRATED : SUBSTATUS_DEVICE_DATA_RESET;
+    return g->placed.has_twin ? SUBSTATUS_DEVICE_DATA_MIGRATED : SUBSTATUS_DEVICE_DATA_RESET;
 }
 
 /* Gives the device its hub. On the hub where it is it keeps the device ID that it has there. */
@@ -247,7 +245,8 @@ static err assign(struct registering *g, struct store_tx *tx, const struct regis
         r->placed_device_id = r->device_id;
         r->initial_hub = span_is_absent(was->initial_hub) ? r->assigned_hub : was->initial_hub;
     } else {
-        fail(r, reason, reason == g->plan.reason ? g->plan.error_message : SPAN_NONE);
+        fail(r, reason,
+             reason == g->plan.reason ? g->plan.error_message : g->placed.verdict.detail);
     }
     *ret_reason = reason;
     return OK;
@@ -307,7 +306,6 @@ static err commit(struct store_tx *tx, void *arg)
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
     g->placed = (struct placed){ 0 };
-    g->keeps_twin = false;
     TRY(is_outdated(g, tx, &g->is_outdated));
     if (g->is_outdated) {
         return OK;

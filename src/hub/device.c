@@ -1,5 +1,7 @@
 /* hub/device.c: what provisioning leaves on a hub (reference iothub-service-api.md 12): a device
  * identity and the twin that it is born with. The back end's ways are hub/registry.c's. */
+#include "hub/bus.h"
+#include "hub/event.h"
 #include "hub/family.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
@@ -24,7 +26,7 @@ static err read_initial_twin(const struct env *env, struct span text, struct dev
 /* The twin that comes along, with its versions: what the device has seen of it stays behind what it
  * will see. */
 static err bring_twin(const struct env *env, struct store_tx *tx, const struct placement *p,
-                      struct device *d)
+                      struct device *d, bool *ret_has_twin)
 {
     struct device from = { .hub = p->from_hub, .device_id = p->from_device_id };
     bool is_found = false;
@@ -32,6 +34,7 @@ static err bring_twin(const struct env *env, struct store_tx *tx, const struct p
     if (p->keeps_twin && !span_is_absent(p->from_hub)) {
         TRY(store_find(tx, &KIND_DEVICE, &from, env->arena, &from, &is_found));
     }
+    *ret_has_twin = is_found;
     if (!is_found) {
         return read_initial_twin(env, p->initial_twin, d);
     }
@@ -49,7 +52,8 @@ static err bring_twin(const struct env *env, struct store_tx *tx, const struct p
     return OK;
 }
 
-static err create(const struct env *env, struct store_tx *tx, const struct placement *p)
+static err create(const struct env *env, struct store_tx *tx, const struct placement *p,
+                  struct placed *placed)
 {
     struct hub hub = { .host_name = p->hub };
     struct device d = {
@@ -70,9 +74,11 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
         return ERR(NOT_FOUND);
     }
     TRY(hub_identity_begin(env, &d));
-    TRY(bring_twin(env, tx, p, &d));
+    TRY(bring_twin(env, tx, p, &d, &placed->has_twin));
     TRY(hub_tags_update(tx, env->arena, d.hub, d.device_id, SPAN_NONE, d.tags));
     TRY(store_insert(tx, &KIND_DEVICE, &d));
+    placed->is_new = true;
+    placed->now = d;
     return d.iot_edge ? hub_family_set_edge(env, tx, &d) : OK;
 }
 
@@ -115,17 +121,19 @@ static err reset_twin(const struct env *env, struct store_tx *tx, const struct p
 
 /* It is there already. */
 static err refresh(const struct env *env, struct store_tx *tx, const struct placement *p,
-                   struct device *d, bool *ret_is_rekeyed)
+                   struct device *d, struct placed *placed)
 {
     int64_t was_edge = d->iot_edge;
 
-    *ret_is_rekeyed = refresh_credential(p, d);
+    placed->ends_sessions = refresh_credential(p, d);
     if (p->reset_twin) {
         TRY(reset_twin(env, tx, p, d));
-    } else if (!*ret_is_rekeyed) {
+    }
+    placed->now = *d;
+    if (!placed->ends_sessions && !p->reset_twin) {
         return OK;
     }
-    d->updated_ms = env->now_ms;
+    placed->now.updated_ms = d->updated_ms = env->now_ms;
     TRY(store_put(tx, &KIND_DEVICE, d));
     return d->iot_edge != was_edge ? hub_family_set_edge(env, tx, d) : OK;
 }
@@ -150,8 +158,8 @@ err hub_device_place(const struct env *env, struct store_tx *tx, const struct pl
     bool is_found;
 
     TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_found));
-    *ret_placed = (struct placed){ .is_new = !is_found };
-    TRY(is_found ? refresh(env, tx, p, &d, &ret_placed->is_rekeyed) : create(env, tx, p));
+    *ret_placed = (struct placed){ 0 };
+    TRY(is_found ? refresh(env, tx, p, &d, ret_placed) : create(env, tx, p, ret_placed));
     return span_is_absent(p->from_hub)
                ? OK
                : take_away(env, tx, p->from_hub, p->from_device_id, ret_placed);
@@ -164,17 +172,47 @@ static err read_state(const struct env *env, struct store_tx *tx, struct span hu
 
     TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, ret_found));
     if (*ret_found) {
-        *ret_state = (struct device_state){
-            .tags = d.tags, .desired = d.desired, .reported = d.reported, .iot_edge = d.iot_edge
-        };
+        *ret_state = (struct device_state){ .tags = d.tags,
+                                            .desired = d.desired,
+                                            .reported = d.reported,
+                                            .iot_edge = d.iot_edge,
+                                            .status = d.status,
+                                            .status_reason = d.status_reason };
     }
     return OK;
+}
+
+/* ---- afterwards ---- */
+
+/* Not waited for: doc/adr/0020. */
+static void log_life(const struct env *env, enum hub_event_op op, const struct device *d)
+{
+    err e = hub_event_lifecycle_post(env, op, d);
+
+    (void)e;
+}
+
+static void tell(const struct env *env, struct bus *bus, const struct placed *placed)
+{
+    if (placed->ends_sessions) {
+        bus_cut_off(bus, placed->now.hub, placed->now.device_id);
+    }
+    if (placed->has_left) {
+        bus_cut_off(bus, placed->left.hub, placed->left.device_id);
+    }
+    if (placed->is_new) {
+        log_life(env, HUB_EVENT_CREATED, &placed->now);
+    }
+    if (placed->has_left) {
+        log_life(env, HUB_EVENT_DELETED, &placed->left);
+    }
 }
 
 const struct placer HUB_PLACER = {
     .place = hub_device_place,
     .read = read_state,
     .take_away = take_away,
+    .tell = tell,
 };
 
 /* ---- reading ---- */

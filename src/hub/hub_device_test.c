@@ -205,7 +205,7 @@ static void what_provisioning_leaves(void **state)
     p.initial_twin = SPAN("{\"properties\":{\"desired\":{\"a\":1.5}},\"tags\":{\"t\":\"x\"}}");
     p.iot_edge = 1;
     assert_ok(store_write(store, place_it, &p));
-    assert_false(placed.is_rekeyed);
+    assert_false(placed.ends_sessions);
     first = get("Dev-1");
     assert_int_equal(first.generation_id.len, 18);
     assert_true(span_starts_with(first.generation_id, SPAN("63885596800000")));
@@ -224,7 +224,7 @@ static void what_provisioning_leaves(void **state)
     env.now_ms += 1000;
     p.initial_twin = SPAN("{\"tags\":{\"t\":\"y\"}}");
     assert_ok(store_write(store, place_it, &p));
-    assert_false(placed.is_rekeyed);
+    assert_false(placed.ends_sessions);
     d = get("Dev-1");
     assert_int_equal(d.etag, first.etag);
     assert_int_equal(d.updated_ms, first.updated_ms);
@@ -233,7 +233,7 @@ static void what_provisioning_leaves(void **state)
     /* Another leaf. */
     p.primary_thumbprint = p.secondary_thumbprint = SPAN("BB");
     assert_ok(store_write(store, place_it, &p));
-    assert_true(placed.is_rekeyed);
+    assert_true(placed.ends_sessions);
     d = get("Dev-1");
     assert_span("BB", d.primary_thumbprint);
     assert_int_equal(d.etag, first.etag + 1);
@@ -246,7 +246,7 @@ static void what_provisioning_leaves(void **state)
     /* A reset. */
     p.reset_twin = true;
     assert_ok(store_write(store, place_it, &p));
-    assert_false(placed.is_rekeyed);
+    assert_false(placed.ends_sessions);
     d = get("Dev-1");
     assert_span("{\"t\":\"y\"}", d.tags);
     assert_true(span_is_absent(d.desired));
