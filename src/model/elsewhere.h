@@ -29,7 +29,8 @@ struct elsewhere {
                 struct span device_id, struct device_state *ret_state, bool *ret_found,
                 struct elsewhere_answer *ret_answer);
     /* Makes the device with what it carries or its initial twin, or, when it is there, refreshes
-     * its credential and resets its twin if that is asked for. p->from_* are not looked at. */
+     * its credential and, with p->reset_twin, makes its twin what it carries or its initial twin,
+     * as far as the hub allows. p->from_* are not looked at. */
     err (*place)(void *arg, const struct env *env, const struct linked_hub *link,
                  const struct placement *p, struct elsewhere_answer *ret_answer);
     /* DONE also when it is not there. */
@@ -38,6 +39,9 @@ struct elsewhere {
     /* POSTs JSON to an https URL. DONE: 2xx, and its body, at most LIMIT_WEBHOOK_ANSWER. */
     err (*post)(void *arg, const struct env *env, struct span url, struct span body,
                 struct span *ret_body, struct elsewhere_answer *ret_answer);
+    /* Ends all calls under way, and every later one, at once, with RETRY: the server stops. Any
+     * thread. NULL: calls are as short as that anyway. */
+    void (*cancel)(void *arg);
 };
 
 #endif

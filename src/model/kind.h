@@ -22,7 +22,7 @@ struct field {
     size_t offset; /* in the record's struct */
 };
 
-enum { KIND_INDEX_FIELDS_MAX = 4, KIND_FIELDS_MAX = 32, KIND_INDEXES_MAX = 3 };
+enum { KIND_INDEX_FIELDS_MAX = 4, KIND_FIELDS_MAX = 48, KIND_INDEXES_MAX = 3 };
 
 /* A second order to walk a kind in: by these fields, then by primary key. Not unique. */
 struct kind_index {

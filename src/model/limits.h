@@ -222,6 +222,28 @@ enum {
     LIMIT_RULES_KEPT = 64,     /* compiled, by one worker */
 };
 
+/* Errands and who runs them. */
+enum {
+    LIMIT_ERRAND_MS = 10 * 60 * 1000, /* an assignment may wait; then its registration has FAILED */
+    LIMIT_ERRAND_LEASE_MS = 2 * LIMIT_ELSEWHERE_MS + 10 * 1000, /* one step: two calls at most */
+    LIMIT_ERRAND_RETRY_MS = 1000,                /* the first pause of one errand; it doubles … */
+    LIMIT_ERRAND_RETRY_MAX_MS = 30 * 1000,       /* … up to this, … */
+    LIMIT_ERRAND_REMOVE_MAX_MS = 15 * 60 * 1000, /* … and for what nobody waits for to this */
+    LIMIT_ERRAND_RETRY_AFTER_MS = 60 * 60 * 1000, /* as the other side may ask for */
+    LIMIT_WEBHOOK_TRIES = 5,                      /* of one errand */
+    LIMIT_ERRAND_TWIN_TRIES = 3, /* again, when the twin was changed while it was on its way */
+    LIMIT_ERRAND_THREADS_HUB = 16,
+    LIMIT_ERRAND_THREADS_WEBHOOK = 8,
+    LIMIT_ERRAND_LANE = 8,     /* calls under way to one system elsewhere */
+    LIMIT_ERRAND_LANES = 4096, /* known to a process; others wait until there is room */
+    LIMIT_ERRAND_LANE_NAME = 8 + LIMIT_ID_SCOPE + 1 + LIMIT_HOST_NAME,
+    LIMIT_ERRAND_LOOK_MS = 5 * 1000,   /* between two looks for what others left, and for age */
+    LIMIT_ERRAND_BATCH = 64,           /* errands given up or taken over in one transaction */
+    LIMIT_BREAKER_FAILURES = 5,        /* in a row */
+    LIMIT_BREAKER_PAUSE_MS = 2 * 1000, /* the first; each next one is twice as long, … */
+    LIMIT_BREAKER_PAUSE_MAX_MS = 60 * 1000, /* … up to this */
+};
+
 /* Queues. */
 enum {
     LIMIT_HANDSHAKES_IN_FLIGHT = 256, /* a loop; the rest waits in the accept queue */

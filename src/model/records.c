@@ -218,8 +218,11 @@ static const struct field errand_fields[] = {
     TEXT(errand, registration_key),
     TEXT(errand, hub),
     TEXT(errand, device_id),
+    TEXT(errand, registration_id),
     TEXT(errand, lane),
     INT(errand, due_ms),
+    INT(errand, lease_ms),
+    INT(errand, quiet_ms),
     INT(errand, since_ms),
     INT(errand, tries),
     TEXT(errand, last_error),
@@ -234,6 +237,7 @@ static const struct field errand_fields[] = {
     INT(errand, keeps_twin),
     INT(errand, reset_twin),
     INT(errand, was_there),
+    ENUM(errand, substatus),
     ENUM(errand, auth),
     TEXT(errand, thumbprint),
     SECRET(errand, primary_key),
@@ -246,7 +250,9 @@ static const struct field errand_fields[] = {
     TEXT(errand, url),
 };
 static const struct kind_index errand_indexes[] = {
-    { "errand_by_lane", { 5, 6 }, 2 }, /* lane, due_ms */
+    { "errand_by_lane", { 6, 7 }, 2 },        /* lane, due_ms */
+    { "errand_by_target", { 0, 17, 18 }, 3 }, /* id_scope, to_hub, to_device_id */
+    { "errand_by_age", { 1, 10 }, 2 },        /* type, since_ms */
 };
 const struct kind KIND_ERRAND = {
     KIND(errand, errand, 5),

@@ -422,13 +422,17 @@ enum errand_step {
 struct errand {
     struct span id_scope;         /* key */
     enum errand_type type;        /* key */
-    struct span registration_key; /* key: folded; REMOVE: whose device it was */
+    struct span registration_key; /* key: ASSIGN: folded; REMOVE: "" */
     struct span hub, device_id;   /* key: REMOVE: what has to go; ASSIGN: "" */
-    struct span lane;             /* whom it waits for: "hub/{host name}", "webhook/{host name}" */
-    int64_t due_ms;               /* not to be looked at before; whoever works on it puts it off */
-    int64_t since_ms;             /* when it was begun */
-    int64_t tries;                /* of this step */
-    struct span last_error;       /* of the latest try; or absent */
+    struct span registration_id;  /* as given; REMOVE: whose device it was */
+    struct span lane;             /* whom it waits for (core/errand_lane.h) */
+    int64_t due_ms;   /* not to be looked at before; whoever works on it puts it off to lease_ms */
+    int64_t lease_ms; /* somebody works on it, until then at most; 0: nobody */
+    int64_t
+        quiet_ms; /* so long a call of an errand whose place it took may be under way; 0: none */
+    int64_t since_ms;       /* when it was begun */
+    int64_t tries;          /* of this step */
+    struct span last_error; /* of the latest try; or absent */
     enum errand_step step;
     struct span operation_id;         /* ASSIGN: whose; another one's registration is not touched */
     struct span tracking_id;          /* ASSIGN: whose decision record is completed */
@@ -437,7 +441,8 @@ struct errand {
     struct span from_hub, from_device_id; /* ASSIGN: where it is; or absent */
     int64_t keeps_twin;                   /* as struct placement */
     int64_t reset_twin;                   /* as struct placement */
-    int64_t was_there;                    /* found on the new hub before it was placed */
+    int64_t was_there; /* found on the new hub before it was placed: not ours to take away */
+    enum registration_substatus substatus; /* of the registration before; NONE: it had none */
     enum device_auth auth;
     struct span thumbprint;
     struct span primary_key, secondary_key; /* SECRET */
@@ -449,7 +454,11 @@ struct errand {
     struct span url;                /* ALLOCATE: the webhook's */
 };
 extern const struct kind KIND_ERRAND;
-enum { ERRAND_BY_LANE = 1 }; /* lane, due_ms */
+enum {
+    ERRAND_BY_LANE = 1, /* lane, due_ms */
+    ERRAND_BY_TARGET,   /* id_scope, to_hub, to_device_id */
+    ERRAND_BY_AGE,      /* type, since_ms */
+};
 
 /* ---- decision records ---- */
 

@@ -356,8 +356,11 @@ static const char *const steps[] = {
     "  registration_key TEXT NOT NULL,"
     "  hub TEXT NOT NULL,"
     "  device_id TEXT NOT NULL,"
+    "  registration_id TEXT,"
     "  lane TEXT,"
     "  due_ms INTEGER NOT NULL,"
+    "  lease_ms INTEGER NOT NULL,"
+    "  quiet_ms INTEGER NOT NULL,"
     "  since_ms INTEGER NOT NULL,"
     "  tries INTEGER NOT NULL,"
     "  last_error TEXT,"
@@ -372,6 +375,7 @@ static const char *const steps[] = {
     "  keeps_twin INTEGER NOT NULL,"
     "  reset_twin INTEGER NOT NULL,"
     "  was_there INTEGER NOT NULL,"
+    "  substatus INTEGER NOT NULL,"
     "  auth INTEGER NOT NULL,"
     "  thumbprint TEXT,"
     "  primary_key BLOB,"
@@ -384,7 +388,9 @@ static const char *const steps[] = {
     "  url TEXT,"
     "  PRIMARY KEY (id_scope, type, registration_key, hub, device_id)"
     ") WITHOUT ROWID, STRICT;"
-    "CREATE INDEX errand_by_lane ON errand (lane, due_ms);",
+    "CREATE INDEX errand_by_lane ON errand (lane, due_ms);"
+    "CREATE INDEX errand_by_target ON errand (id_scope, to_hub, to_device_id);"
+    "CREATE INDEX errand_by_age ON errand (type, since_ms);",
 };
 
 /* clang-format on */
