@@ -103,11 +103,11 @@ static bool is_of(const struct bus_member *m, struct span hub, struct span clien
     return span_eq(m->client_id, client_id) && span_eq(m->hub, hub);
 }
 
-/* Of that very client ID, or of a module of that device. */
-static bool is_of_or_below(const struct bus_member *m, struct span hub, struct span client_id)
+bool bus_inside_is_below(struct span its_hub, struct span its_id, struct span hub,
+                         struct span client_id)
 {
-    return span_eq(m->hub, hub) && span_starts_with(m->client_id, client_id) &&
-           (m->client_id.len == client_id.len || m->client_id.data[client_id.len] == '/');
+    return span_eq(its_hub, hub) && span_starts_with(its_id, client_id) &&
+           (its_id.len == client_id.len || its_id.data[client_id.len] == '/');
 }
 
 /* The next of the ring, or NULL behind the last. */
@@ -368,18 +368,30 @@ void bus_order_end(struct bus *b, struct span hub, struct span client_id)
     unlock_one(order_of(b, hub, client_id));
 }
 
-void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
+static void cut_off(struct bus *b, struct span hub, struct span client_id)
 {
-    struct bus_member *head;
+    struct bus_member *head = *ring_of(b, hub, client_id);
 
-    bus_inside_lock(b);
-    head = *ring_of(b, hub, client_id);
     for (struct bus_member *x = head; x != NULL; x = next_of(x, head)) {
-        if (is_of_or_below(x, hub, client_id)) {
+        if (bus_inside_is_below(x->hub, x->client_id, hub, client_id)) {
             x->is_cut_off_ = true;
             x->tell(x, BUS_CUT_OFF);
         }
     }
+}
+
+void bus_cut_off(struct bus *b, struct span hub, struct span client_id)
+{
+    bus_inside_lock(b);
+    cut_off(b, hub, client_id);
+    bus_inside_unlock(b);
+}
+
+void bus_forget(struct bus *b, struct span hub, struct span client_id)
+{
+    bus_inside_lock(b);
+    cut_off(b, hub, client_id);
+    bus_call_inside_forget(b, hub, client_id);
     bus_inside_unlock(b);
 }
 

@@ -74,6 +74,8 @@ void bus_leave(struct bus *b, struct bus_member *m);
 
 /* Of a device its modules', too. */
 void bus_cut_off(struct bus *b, struct span hub, struct span client_id);
+/* The identity is gone: the same, and calls to it (hub/bus_call.h) end. */
+void bus_forget(struct bus *b, struct span hub, struct span client_id);
 void bus_events(struct bus *b);
 /* Puts a copy of the letter into the box of the device's session, which is told BUS_LETTERS. False:
  * it has none, or LIMIT_LETTERS or LIMIT_LETTER_BYTES lie there already. */

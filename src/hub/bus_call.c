@@ -199,6 +199,19 @@ void bus_call_inside_post(struct bus *b, struct bus_member *m, bool is_new)
     }
 }
 
+void bus_call_inside_forget(struct bus *b, struct span hub, struct span client_id)
+{
+    struct bus_call *head = *ring_of(b, hub, client_id);
+
+    for (struct bus_call *c = head; c != NULL; c = next_of(c, head)) {
+        if (c->state_ != BUS_CALL_ANSWERED &&
+            bus_inside_is_below(c->hub, c->client_id, hub, client_id)) {
+            move_to(b, c, BUS_CALL_GONE);
+            c->tell(c);
+        }
+    }
+}
+
 void bus_call_ready(struct bus *b, struct bus_member *m)
 {
     bus_inside_lock(b);
@@ -216,8 +229,10 @@ static void give_back(struct bus *b, struct bus_member *m, struct bus_letter *le
         return;
     }
     c->letter_ = letter;
-    move_to(b, c, BUS_CALL_OFFLINE);
-    c->tell(c);
+    if (c->state_ != BUS_CALL_GONE) {
+        move_to(b, c, BUS_CALL_OFFLINE);
+        c->tell(c);
+    }
 }
 
 void bus_call_inside_give_back(struct bus *b, struct bus_member *m)
@@ -243,7 +258,7 @@ bool bus_call_inside_take(struct bus *b, struct bus_member *m, const struct bus_
 {
     struct bus_call *c = find(b, m, letter->rid);
 
-    if (c == NULL) {
+    if (c == NULL || c->state_ == BUS_CALL_GONE) {
         return false;
     }
     move_to(b, c, BUS_CALL_TAKEN);

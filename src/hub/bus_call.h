@@ -5,6 +5,7 @@
  *   begin --> OFFLINE <--------- decline, session over ----------+
  *                |  a session is claimed, or subscribes          |
  *                +--> QUEUED --(room in its box)--> POSTED --(bus_take)--> TAKEN --> ANSWERED
+ *   any but ANSWERED --(bus_forget)--> GONE
  *
  * A session that ends gives back what it has not taken; what it took stays TAKEN: the device may
  * answer on its next connection. Only a session of the very client ID that was called can answer,
@@ -20,6 +21,7 @@ enum bus_call_state {
     BUS_CALL_POSTED,   /* lies in the session's box */
     BUS_CALL_TAKEN,    /* on its way to the device, or with it */
     BUS_CALL_ANSWERED, /* the end: bus_call_answer_of */
+    BUS_CALL_GONE,     /* the end, too: whom it was for is no more (bus_forget) */
 };
 
 /* Memory is the caller's; spans must stay valid until bus_call_end. `tell` is called on any thread,

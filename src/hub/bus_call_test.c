@@ -150,6 +150,49 @@ static void there_and_back(void **state)
     bus_leave(bus, &s.member);
 }
 
+/* Of a device its modules', too; wherever the call is on its way. */
+static void whom_it_was_for_is_gone(void **state)
+{
+    struct session s = { 0 }, module = { 0 };
+    struct call taken, posted, offline, other, answered;
+
+    (void)state;
+    claim(&s, "dev");
+    claim(&module, "dev/mod");
+    begin(&answered, "dev", "d");
+    take(&s, "d");
+    assert_true(answer(&s, "d", "before"));
+    begin(&taken, "dev", "a");
+    take(&s, "a");
+    begin(&posted, "dev/mod", "b");
+    begin(&offline, "dev/away", "c");
+    begin(&other, "dev2", "a");
+    bus_forget(bus, SPAN("hub2"), SPAN("dev"));
+    expect(&taken, BUS_CALL_TAKEN, 0);
+    bus_forget(bus, SPAN("hub"), SPAN("dev"));
+    assert_false(bus_is_connected(bus, SPAN("hub"), SPAN("dev/mod")));
+    expect(&taken, BUS_CALL_GONE, 1);
+    expect(&posted, BUS_CALL_GONE, 1);
+    expect(&offline, BUS_CALL_GONE, 1);
+    expect(&other, BUS_CALL_OFFLINE, 0);
+    expect(&answered, BUS_CALL_ANSWERED, 1);
+    assert_false(answer(&s, "a", "late"));
+    assert_false(bus_call_is_awaited(bus, &s.member));
+    take(&module, NULL);
+    bus_leave(bus, &s.member);
+    bus_leave(bus, &module.member);
+    claim(&s, "dev"); /* a later one of its ID is not it */
+    take(&s, NULL);
+    bus_leave(bus, &s.member);
+    expect(&taken, BUS_CALL_GONE, 0);
+    bus_call_end(bus, &taken.call);
+    bus_call_end(bus, &posted.call);
+    bus_call_end(bus, &offline.call);
+    bus_call_end(bus, &other.call);
+    bus_call_end(bus, &answered.call);
+    assert_int_equal(bus_calls(bus), 0);
+}
+
 static void nobody_answers_for_another(void **state)
 {
     static const char *const others[] = { "dev2", "dev/mod", "DEV", "de" };
@@ -424,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(there_and_back),
+        CASE(whom_it_was_for_is_gone),
         CASE(nobody_answers_for_another),
         CASE(one_that_waits_is_posted_at_claim_and_at_subscribe),
         CASE(a_session_gives_back_what_it_did_not_take),

@@ -36,6 +36,12 @@ struct bus_member *bus_inside_session(struct bus *b, struct span hub, struct spa
 /* Into the member's box, which owns it from here on; the member is told. */
 void bus_inside_put(struct bus_member *m, struct bus_letter *letter);
 
+/* Is `its_id` that very client ID, or of a module of that device? */
+bool bus_inside_is_below(struct span its_hub, struct span its_id, struct span hub,
+                         struct span client_id);
+
+/* Calls to it, and of a device to its modules, become BUS_CALL_GONE. */
+void bus_call_inside_forget(struct bus *b, struct span hub, struct span client_id);
 /* Letters of calls that lie unread in the member's box are their calls' again. */
 void bus_call_inside_give_back(struct bus *b, struct bus_member *m);
 /* Puts letters of waiting calls into the session's box while there is room: of those that wait for

@@ -376,12 +376,29 @@ struct purging {
     size_t mark;
 };
 
+/* All messages of an open queue, also those in flight. */
+static err end_all(const struct c2d_queue_tx *q, size_t *ret_n)
+{
+    size_t mark = q->env->arena->used;
+    struct c2d_message m;
+    bool is_there = true;
+
+    *ret_n = 0;
+    while (is_there) {
+        q->env->arena->used = mark;
+        TRY(c2d_queue_next(q, 0, &m, &is_there));
+        if (is_there) {
+            TRY(c2d_queue_end(q, &m, FEEDBACK_PURGED));
+            (*ret_n)++;
+        }
+    }
+    return OK;
+}
+
 static err purge(struct store_tx *tx, void *arg)
 {
     struct purging *p = arg;
     struct c2d_queue_tx q = { .tx = tx, .env = p->env, .settings = &p->settings };
-    struct c2d_message m;
-    size_t mark;
     bool is_there;
 
     p->env->arena->used = p->mark;
@@ -392,16 +409,7 @@ static err purge(struct store_tx *tx, void *arg)
         return OK;
     }
     TRY(c2d_queue_open(&q, &p->owner, &is_there));
-    mark = p->env->arena->used;
-    while (is_there) {
-        p->env->arena->used = mark;
-        TRY(c2d_queue_next(&q, 0, &m, &is_there));
-        if (is_there) {
-            TRY(c2d_queue_end(&q, &m, FEEDBACK_PURGED));
-            p->n++;
-        }
-    }
-    return OK;
+    return is_there ? end_all(&q, &p->n) : OK;
 }
 
 err hub_c2d_purge(const struct env *env, struct span hub, struct span client_id, size_t *ret_n,
@@ -415,6 +423,26 @@ err hub_c2d_purge(const struct env *env, struct span hub, struct span client_id,
     *ret_n = p.n;
     *ret_verdict = p.verdict;
     return OK;
+}
+
+err hub_c2d_end(const struct env *env, struct store_tx *tx, const struct hub_c2d_owner *owner)
+{
+    struct hub hub = { .host_name = owner->hub };
+    struct hub_settings settings;
+    struct c2d_queue_tx q = { .tx = tx, .env = env, .settings = &settings };
+    bool is_there, has_hub;
+    size_t n;
+
+    TRY(c2d_queue_open(&q, owner, &is_there));
+    if (!is_there) {
+        return OK;
+    }
+    TRY(store_find(tx, &KIND_HUB, &hub, env->arena, &hub, &has_hub));
+    if (!has_hub) {
+        return OK;
+    }
+    TRY(hub_settings_of(env, &hub, &settings));
+    return end_all(&q, &n);
 }
 
 /* ---- the end of their time ---- */

@@ -54,6 +54,8 @@ err hub_c2d_count(struct store_tx *tx, const struct hub_c2d_owner *owner, struct
 /* Forgets a device's or module's queue, without feedback: with its identity. */
 err hub_c2d_forget(struct store_tx *tx, struct span hub, struct span client_id,
                    struct arena *arena);
+/* In a transaction: the queue of who leaves for another hub ends as if purged, with feedback. */
+err hub_c2d_end(const struct env *env, struct store_tx *tx, const struct hub_c2d_owner *owner);
 /* Up to `most` rows of a hub's queues and feedback, of a hub that is being removed. *ret_n < most:
  * none are left. */
 err hub_c2d_forget_hub(struct store_tx *tx, struct span hub, size_t most, struct arena *arena,

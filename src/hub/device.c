@@ -1,10 +1,12 @@
 /* hub/device.c: what provisioning leaves on a hub (reference iothub-service-api.md 12): a device
- * identity and the twin that it is born with. The back end's ways are hub/registry.c's. */
+ * identity and the twin that it is born with, or brings from another hub (hub/move.h). The back
+ * end's ways are hub/registry.c's. */
 #include "hub/bus.h"
 #include "hub/event.h"
 #include "hub/family.h"
 #include "hub/hub.h"
 #include "hub/identity.h"
+#include "hub/move.h"
 #include "hub/tags.h"
 #include "hub/twin.h"
 #include "model/limits.h"
@@ -23,39 +25,38 @@ static err read_initial_twin(const struct env *env, struct span text, struct dev
                           json_member(json_member(twin, "properties"), "desired"), d);
 }
 
-/* The twin that comes along, with its versions: what the device has seen of it stays behind what it
- * will see. */
-static err bring_twin(const struct env *env, struct store_tx *tx, const struct placement *p,
-                      struct device *d, bool *ret_has_twin)
+/* The versions of a twin that is the initial one from now on. */
+static void count_reset(struct device *d, bool had_reported)
 {
-    struct device from = { .hub = p->from_hub, .device_id = p->from_device_id };
-    bool is_found = false;
-
-    if (p->keeps_twin && !span_is_absent(p->from_hub)) {
-        TRY(store_find(tx, &KIND_DEVICE, &from, env->arena, &from, &is_found));
-    }
-    *ret_has_twin = is_found;
-    if (!is_found) {
-        return read_initial_twin(env, p->initial_twin, d);
-    }
-    d->tags = from.tags;
-    d->desired = from.desired;
-    d->desired_metadata = from.desired_metadata;
-    d->reported = from.reported;
-    d->reported_metadata = from.reported_metadata;
-    d->version = from.version;
-    d->desired_version = from.desired_version;
-    d->reported_version = from.reported_version;
-    d->twin_etag = from.twin_etag;
-    d->iot_edge = from.iot_edge;
-    d->model_id = from.model_id;
-    return OK;
+    d->version++;
+    d->twin_etag++;
+    d->desired_version++;
+    d->reported_version += had_reported;
 }
 
-static err create(const struct env *env, struct store_tx *tx, const struct placement *p,
-                  struct placed *placed)
+static bool has_reported(const struct device *d)
 {
-    struct hub hub = { .host_name = p->hub };
+    return !span_is_absent(d->reported);
+}
+
+/* ---- making, and finding it there ---- */
+
+struct placing {
+    const struct env *env;
+    struct store_tx *tx;
+    const struct placement *p;
+    struct hub_origin origin;
+    struct placed placed;
+};
+
+static bool keeps_twin(const struct placing *g)
+{
+    return g->p->keeps_twin && g->origin.is_known;
+}
+
+static err create(struct placing *g)
+{
+    const struct placement *p = g->p;
     struct device d = {
         .hub = p->hub,
         .device_id = p->device_id,
@@ -67,19 +68,23 @@ static err create(const struct env *env, struct store_tx *tx, const struct place
         .secondary_key = p->secondary_key,
         .iot_edge = p->iot_edge,
     };
-    bool has_hub;
 
-    TRY(store_find(tx, &KIND_HUB, &hub, env->arena, &hub, &has_hub));
-    if (!has_hub) {
-        return ERR(NOT_FOUND);
+    TRY(hub_identity_begin(g->env, &d));
+    (void)hub_move_bar(&g->origin, &d);
+    hub_move_versions(&g->origin, &d);
+    if (keeps_twin(g)) {
+        hub_move_twin(&g->origin, &d);
+    } else {
+        TRY(read_initial_twin(g->env, p->initial_twin, &d));
+        if (g->origin.is_here) {
+            count_reset(&d, has_reported(&g->origin.device));
+        }
     }
-    TRY(hub_identity_begin(env, &d));
-    TRY(bring_twin(env, tx, p, &d, &placed->has_twin));
-    TRY(hub_tags_update(tx, env->arena, d.hub, d.device_id, SPAN_NONE, d.tags));
-    TRY(store_insert(tx, &KIND_DEVICE, &d));
-    placed->is_new = true;
-    placed->now = d;
-    return d.iot_edge ? hub_family_set_edge(env, tx, &d) : OK;
+    TRY(hub_tags_update(g->tx, g->env->arena, d.hub, d.device_id, SPAN_NONE, d.tags));
+    TRY(store_insert(g->tx, &KIND_DEVICE, &d));
+    g->placed.is_new = true;
+    g->placed.now = d;
+    return OK;
 }
 
 /* True when something changed. */
@@ -95,74 +100,117 @@ static bool refresh_credential(const struct placement *p, struct device *d)
     d->secondary_thumbprint = p->secondary_thumbprint;
     d->primary_key = p->primary_key;
     d->secondary_key = p->secondary_key;
-    d->etag++;
     return true;
 }
 
-/* Back to the enrollment's initial state: nothing that was desired or reported before remains. A
- * session is not told: the device that registers connects anew, and asks for its twin. */
-static err reset_twin(const struct env *env, struct store_tx *tx, const struct placement *p,
-                      struct device *d)
+/* It gets the twin that it brings, or is put back to the enrollment's initial state, in which
+ * nothing that was desired or reported before remains. */
+static err replace_twin(struct placing *g, struct device *d)
 {
-    struct span old_tags = d->tags;
+    const struct device was = *d;
 
-    TRY(read_initial_twin(env, p->initial_twin, d));
-    TRY(hub_tags_update(tx, env->arena, d->hub, d->device_id, old_tags, d->tags));
-    d->iot_edge = p->iot_edge;
-    d->version++;
-    d->twin_etag++;
-    d->desired_version++;
-    if (!span_is_absent(d->reported)) {
-        d->reported = d->reported_metadata = SPAN_NONE;
+    hub_move_versions(&g->origin, d);
+    if (keeps_twin(g)) {
+        hub_move_twin(&g->origin, d);
+        d->version++;
+        d->twin_etag++;
+        d->desired_version++;
         d->reported_version++;
+    } else {
+        TRY(read_initial_twin(g->env, g->p->initial_twin, d));
+        d->iot_edge = g->p->iot_edge;
+        d->reported = d->reported_metadata = SPAN_NONE;
+        count_reset(d, has_reported(&was) || has_reported(&g->origin.device));
     }
+    return hub_tags_update(g->tx, g->env->arena, d->hub, d->device_id, was.tags, d->tags);
+}
+
+/* A device that stays has its sessions told nothing of a reset: it registers, so it connects anew
+ * and asks for its twin. */
+static err refresh(struct placing *g, struct device *d)
+{
+    const int64_t was_edge = d->iot_edge;
+    bool is_rekeyed = refresh_credential(g->p, d);
+    bool is_barred = hub_move_bar(&g->origin, d);
+    bool has_other_twin = g->p->reset_twin || g->origin.is_known;
+
+    d->etag += is_rekeyed || is_barred;
+    if (has_other_twin) {
+        TRY(replace_twin(g, d));
+    }
+    if (is_rekeyed || is_barred || has_other_twin) {
+        d->updated_ms = g->env->now_ms;
+        TRY(store_put(g->tx, &KIND_DEVICE, d));
+    }
+    if (d->iot_edge != was_edge && !d->iot_edge) {
+        TRY(hub_family_set_edge(g->env, g->tx, d));
+    }
+    g->placed.ends_sessions = is_rekeyed || is_barred || g->origin.is_known;
+    g->placed.now = *d;
     return OK;
 }
 
-/* It is there already. */
-static err refresh(const struct env *env, struct store_tx *tx, const struct placement *p,
-                   struct device *d, struct placed *placed)
-{
-    int64_t was_edge = d->iot_edge;
+/* ---- placing ---- */
 
-    placed->ends_sessions = refresh_credential(p, d);
-    if (p->reset_twin) {
-        TRY(reset_twin(env, tx, p, d));
+/* Nobody is placed on a hub that is being removed. */
+static err check_hub(const struct placing *g)
+{
+    struct hub hub = { .host_name = g->p->hub };
+    bool is_there;
+
+    TRY(store_find(g->tx, &KIND_HUB, &hub, g->env->arena, &hub, &is_there));
+    return is_there && hub.life == LIFE_ACTIVE ? OK : ERR(NOT_FOUND);
+}
+
+/* Modules come before those that each edge device is given: they may be among them. */
+static err place_family(struct placing *g)
+{
+    struct device d = { .hub = g->p->hub, .device_id = g->p->device_id };
+    bool is_there;
+
+    TRY(store_find(g->tx, &KIND_DEVICE, &d, g->env->arena, &d, &is_there));
+    TRY(is_there ? refresh(g, &d) : create(g));
+    g->placed.has_twin = keeps_twin(g);
+    if (keeps_twin(g)) {
+        TRY(hub_move_modules(g->env, g->tx, &g->origin, g->p));
     }
-    placed->now = *d;
-    if (!placed->ends_sessions && !p->reset_twin) {
-        return OK;
+    return g->placed.now.iot_edge ? hub_family_set_edge(g->env, g->tx, &g->placed.now) : OK;
+}
+
+static err leave(const struct env *env, struct store_tx *tx, const struct device *d,
+                 struct placed *placed)
+{
+    placed->has_left = true;
+    placed->left = *d;
+    return hub_move_leave(env, tx, d);
+}
+
+err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
+                     struct placed *ret_placed)
+{
+    struct placing g = { .env = env, .tx = tx, .p = p };
+
+    TRY(check_hub(&g));
+    TRY(hub_move_read(env, tx, p, &g.origin, &g.placed.verdict));
+    if (verdict_is_granted(g.placed.verdict) && p->keeps_twin) {
+        TRY(hub_move_check_modules(env, tx, &g.origin, p, &g.placed.verdict));
     }
-    placed->now.updated_ms = d->updated_ms = env->now_ms;
-    TRY(store_put(tx, &KIND_DEVICE, d));
-    return d->iot_edge != was_edge ? hub_family_set_edge(env, tx, d) : OK;
+    if (verdict_is_granted(g.placed.verdict)) {
+        TRY(place_family(&g));
+        TRY(g.origin.is_here ? leave(env, tx, &g.origin.device, &g.placed) : OK);
+    }
+    *ret_placed = g.placed;
+    return OK;
 }
 
 static err take_away(const struct env *env, struct store_tx *tx, struct span hub,
                      struct span device_id, struct placed *ret_placed)
 {
     struct device d = { .hub = hub, .device_id = device_id };
+    bool is_there;
 
-    TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &ret_placed->has_left));
-    if (!ret_placed->has_left) {
-        return OK;
-    }
-    ret_placed->left = d;
-    return hub_family_erase(env, tx, &d);
-}
-
-err hub_device_place(const struct env *env, struct store_tx *tx, const struct placement *p,
-                     struct placed *ret_placed)
-{
-    struct device d = { .hub = p->hub, .device_id = p->device_id };
-    bool is_found;
-
-    TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_found));
-    *ret_placed = (struct placed){ 0 };
-    TRY(is_found ? refresh(env, tx, p, &d, ret_placed) : create(env, tx, p, ret_placed));
-    return span_is_absent(p->from_hub)
-               ? OK
-               : take_away(env, tx, p->from_hub, p->from_device_id, ret_placed);
+    TRY(store_find(tx, &KIND_DEVICE, &d, env->arena, &d, &is_there));
+    return is_there ? leave(env, tx, &d, ret_placed) : OK;
 }
 
 static err read_state(const struct env *env, struct store_tx *tx, struct span hub,
@@ -198,7 +246,7 @@ static void tell(const struct env *env, struct bus *bus, const struct placed *pl
         bus_cut_off(bus, placed->now.hub, placed->now.device_id);
     }
     if (placed->has_left) {
-        bus_cut_off(bus, placed->left.hub, placed->left.device_id);
+        bus_forget(bus, placed->left.hub, placed->left.device_id);
     }
     if (placed->is_new) {
         log_life(env, HUB_EVENT_CREATED, &placed->now);

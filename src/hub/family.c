@@ -90,13 +90,12 @@ static err erase_one(const struct env *env, struct store_tx *tx, const struct de
     return delete_if_there(tx, hub_identity_kind(d->device_id), d);
 }
 
-/* A few at a time: a twin may be large. */
+/* One at a time: a twin may be large, and a device that moves has others in memory. */
 static err erase_modules(const struct env *env, struct store_tx *tx, const struct device *d)
 {
-    const struct hub_family_page page = { .hub = d->hub,
-                                          .device_id = d->device_id,
-                                          .limit = LIMIT_DEVICE_BATCH,
-                                          .without_secrets = true };
+    const struct hub_family_page page = {
+        .hub = d->hub, .device_id = d->device_id, .limit = 1, .without_secrets = true
+    };
     size_t mark = env->arena->used;
     struct device *rows;
     size_t n = 1;

@@ -205,6 +205,12 @@ bool hub_call_look(struct hub_call *c, bool stops, int64_t now_ms)
     if (state == BUS_CALL_ANSWERED) {
         return end(c, REASON_GRANTED, now_ms);
     }
+    if (state == BUS_CALL_GONE) {
+        return end(c,
+                   hub_identity_is_module(c->bus_call.client_id) ? REASON_MODULE_NOT_FOUND
+                                                                 : REASON_DEVICE_NOT_FOUND,
+                   now_ms);
+    }
     if (stops && c->drain_ms == INT64_MAX) {
         c->drain_ms = now_ms + LIMIT_DRAIN_MS - LIMIT_METHOD_DRAIN_MS;
     }

@@ -23,7 +23,8 @@ bool hub_method_is_name(struct span name);
 /* How a call ended. */
 struct hub_method_end {
     enum reason reason;  /* GRANTED: answered. DEVICE_NOT_ONLINE, DEVICE_TIMEOUT, THROTTLED,
-                            UNAVAILABLE (the server stops) */
+                            DEVICE_NOT_FOUND, MODULE_NOT_FOUND (it went meanwhile), UNAVAILABLE
+                            (the server stops) */
     int64_t status;      /* the device's own */
     struct span payload; /* as the device sent it; lives as long as the call */
     int64_t waited_ms;   /* since begin */

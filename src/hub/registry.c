@@ -281,7 +281,11 @@ static err follow_up(const struct run *r, struct bus *bus)
         struct registry_change *c = &r->changes[i];
 
         if (verdict_is_granted(c->verdict) && verdict_is_granted(r->verdicts[i]) && c->is_cut_off) {
-            bus_cut_off(bus, c->given.hub, c->given.device_id);
+            if (c->mode == REGISTRY_DELETE) {
+                bus_forget(bus, c->given.hub, c->given.device_id);
+            } else {
+                bus_cut_off(bus, c->given.hub, c->given.device_id);
+            }
         }
         c->verdict = r->verdicts[i];
         last = has_life_event(c) ? i : last;

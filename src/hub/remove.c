@@ -276,7 +276,7 @@ static err sweep_all(struct removing *w, struct bus *bus)
         TRY(store_write(w->env->store, sweep, w));
         done += w->taken;
         for (size_t i = 0; i < w->gone->n; i++) {
-            bus_cut_off(bus, w->hub.host_name, span_of(w->gone->ids[i].bytes, w->gone->ids[i].len));
+            bus_forget(bus, w->hub.host_name, span_of(w->gone->ids[i].bytes, w->gone->ids[i].len));
         }
     } while (!w->is_done && done < w->what->most);
     return OK;
