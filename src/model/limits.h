@@ -198,7 +198,10 @@ enum {
 enum {
     LIMIT_ELSEWHERE_MS = 20 * 1000, /* one call, all its requests together */
     LIMIT_ELSEWHERE_CONNECT_MS = 5 * 1000,
+    LIMIT_ELSEWHERE_RETRY_S = 3600, /* longest Retry-After that is believed */
     LIMIT_WEBHOOK_MS = 10 * 1000,
+    LIMIT_LINK_CHECK_MS = 8 * 1000, /* less than LIMIT_DRAIN_MS: a worker waits for it */
+    LIMIT_LINK_CHECKS = 2,          /* at once, a process */
     LIMIT_WEBHOOK_ANSWER = 96 * 1024,
     LIMIT_WEBHOOK_URL = 2048,
     LIMIT_HUB_ANSWER = 1024 * 1024,
