@@ -23,14 +23,16 @@
 struct hub_limits;
 struct hub_presence;
 struct metrics;
+struct elsewhere;
 
 /* What every surface may use; one for the process, read-only once serving. */
 struct service {
     struct store *store;
     struct sink *sink;
     struct bus *bus;
-    struct hub_presence *presence; /* NULL: nobody wants to know */
-    struct hub_limits *limits;     /* NULL: nothing is limited */
+    struct hub_presence *presence;     /* NULL: nobody wants to know */
+    struct hub_limits *limits;         /* NULL: nothing is limited */
+    const struct elsewhere *elsewhere; /* NULL: nobody elsewhere is talked to */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

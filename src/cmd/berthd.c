@@ -25,6 +25,7 @@
 #include "hub/bus.h"
 #include "hub/limits.h"
 #include "hub/presence.h"
+#include "remote/remote.h"
 
 enum { EXIT_USAGE = 2, WORKERS_A_CORE = 4, WORKERS_LEAST = 8, MQTT_OPEN = 8883, HTTPS_OPEN = 8443 };
 
@@ -36,6 +37,7 @@ struct process {
     struct bus *bus;
     struct hub_presence *presence;
     struct hub_limits *limits;
+    struct remote *remote;
     struct front *front;
     struct hub_keeper *keeper;
     struct dev dev;
@@ -171,6 +173,22 @@ static err open_stores(struct process *p)
     return OK;
 }
 
+/* NULL for "". */
+static const char *given(const char *text)
+{
+    return *text != '\0' ? text : NULL;
+}
+
+static err open_remote(struct process *p)
+{
+    const struct remote_config config = {
+        .ca_file = given(p->config->elsewhere_ca_file),
+        .is_public_only = p->config->elsewhere_addresses == CONFIG_ADDRESSES_PUBLIC,
+    };
+
+    return remote_open(&config, &p->remote);
+}
+
 static void add_endpoint(struct process *p, const char *address, bool is_mqtt)
 {
     const struct config *c = p->config;
@@ -185,12 +203,6 @@ static void add_endpoint(struct process *p, const char *address, bool is_mqtt)
         .option = is_mqtt ? "mqtt-port" : "https-port",
         .instead = port == open ? open + 1 : open,
     };
-}
-
-/* NULL for "". */
-static const char *given(const char *text)
-{
-    return *text != '\0' ? text : NULL;
 }
 
 static err open_front(struct process *p)
@@ -230,6 +242,7 @@ static err open_front(struct process *p)
                                    .bus = p->bus,
                                    .presence = p->presence,
                                    .limits = p->limits,
+                                   .elsewhere = remote_elsewhere(p->remote),
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
@@ -240,6 +253,7 @@ static err open_front(struct process *p)
 
 static err open_in_order(struct process *p)
 {
+    TRY(open_remote(p)); /* before there are threads */
     TRY(open_stores(p));
     if (p->config->is_dev) {
         TRY(dev_open(p->config, p->store, &p->dev));
@@ -273,6 +287,7 @@ static void close_all(struct process *p)
     hub_presence_free(p->presence);
     bus_free(p->bus);
     hub_limits_free(p->limits);
+    remote_close(p->remote);
     dev_done(&p->dev);
 }
 

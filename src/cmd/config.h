@@ -8,7 +8,7 @@
 
 #include "util/err.h"
 
-enum { CONFIG_SETTINGS_MAX = 32, CONFIG_ADDRESSES_MAX = 8 };
+enum { CONFIG_SETTINGS_MAX = 40, CONFIG_ADDRESSES_MAX = 8 };
 
 enum config_command {
     CONFIG_SERVE,
@@ -23,6 +23,7 @@ enum config_command {
 };
 
 enum config_log_format { CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
+enum config_addresses { CONFIG_ADDRESSES_ANY, CONFIG_ADDRESSES_PUBLIC };
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARNING, CONFIG_LOG_ERROR };
 
 struct config {
@@ -42,6 +43,8 @@ struct config {
     bool metrics_public;
     int64_t telemetry_retention_s, telemetry_size, telemetry_partitions;
     char *events;
+    char *elsewhere_ca_file;
+    int64_t elsewhere_addresses; /* enum config_addresses */
     int64_t drain_timeout_s;
     bool core_dumps;
 

@@ -162,6 +162,23 @@ const struct config_setting CONFIG_TABLE[] = {
       .value = "no",
       .what = "yes|no",
       .help = "Serve /metrics to any peer, not to this machine only." },
+    { .name = "elsewhere-ca-file",
+      .offset = AT(elsewhere_ca_file),
+      .value = "",
+      .what = "FILE",
+      .help =
+          "CA certificates, PEM, that certificates of webhooks and of hubs elsewhere are checked "
+          "against, where a linked hub has none of its own. Default: the system's." },
+    { .name = "elsewhere-addresses",
+      .type = SETTING_CHOICE,
+      .offset = AT(elsewhere_addresses),
+      .value = "any",
+      .choices = { "any", "public" },
+      .what = "any|public",
+      .help =
+          "What webhooks and hubs elsewhere may resolve to. public: nothing private, reserved or "
+          "of this machine, for a server whose instances belong to others. Link-local addresses "
+          "are never connected to." },
     { .name = "drain-timeout",
       .type = SETTING_DURATION,
       .offset = AT(drain_timeout_s),
