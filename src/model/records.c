@@ -205,7 +205,7 @@ static const struct field registration_fields[] = {
 };
 static const struct kind_index registration_indexes[] = {
     { "registration_by_enrollment", { 0, 10, 11 }, 3 }, /* id_scope, enrollment_kind, enrollment */
-    { "registration_by_hub", { 0, 19, 20 }, 3 },        /* id_scope, placed_hub, placed_device_id */
+    { "registration_by_hub", { 19, 0, 20 }, 3 },        /* placed_hub, id_scope, placed_device_id */
 };
 const struct kind KIND_REGISTRATION = {
     KIND(registration, registration, 2),

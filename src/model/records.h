@@ -245,7 +245,7 @@ struct registration {
 extern const struct kind KIND_REGISTRATION;
 enum {
     REGISTRATION_BY_ENROLLMENT = 1, /* id_scope, enrollment_kind, enrollment */
-    REGISTRATION_BY_HUB,            /* id_scope, placed_hub, placed_device_id */
+    REGISTRATION_BY_HUB, /* placed_hub, id_scope, placed_device_id: all scopes of a hub */
 };
 
 /* A key that was wrapped for one TPM: who can sign with it holds that TPM (reference

@@ -348,7 +348,7 @@ static const char *const steps[] = {
     "ALTER TABLE registration ADD COLUMN initial_hub TEXT;"
     "UPDATE registration SET placed_hub = assigned_hub, placed_device_id = device_id, "
     "  initial_hub = assigned_hub WHERE assigned_hub IS NOT NULL;"
-    "CREATE INDEX registration_by_hub ON registration (id_scope, placed_hub, placed_device_id);"
+    "CREATE INDEX registration_by_hub ON registration (placed_hub, id_scope, placed_device_id);"
     "ALTER TABLE decision ADD COLUMN allocation TEXT;"
     "CREATE TABLE errand ("
     "  id_scope TEXT NOT NULL,"
