@@ -9,7 +9,7 @@
 #include "store/store.h"
 
 #define TO(status) (1U << REGISTRATION_##status)
-#define TO_ANY     (TO(ASSIGNING) | TO(ASSIGNED) | TO(FAILED) | TO(DISABLED))
+#define TO_ANY     (TO(ASSIGNING) | TO(ASSIGNED) | TO(FAILED) | TO(DISABLED) | TO(UNASSIGNED))
 
 static const unsigned may_become[] = {
     [REGISTRATION_UNASSIGNED] = TO_ANY, [REGISTRATION_ASSIGNING] = TO_ANY,

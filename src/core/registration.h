@@ -4,6 +4,8 @@
  *   (none, UNASSIGNED) --+--> ASSIGNED   attested, and a hub took the device
  *   ASSIGNED, FAILED,    +--> FAILED     attested, but no hub may take it
  *   DISABLED ------------+--> DISABLED   attested, but the enrollment is disabled
+ *                        +--> UNASSIGNED what it says is not so, and the operator mends it
+ *                                        (core/reconcile.h); nothing else of it need change
  *
  * Where nothing elsewhere has to be asked, hub and record are written in one transaction. Otherwise
  * the record is ASSIGNING until its errand (core/errand.h) is done, and then one of the above. */
