@@ -28,7 +28,7 @@ static err digest_of(const struct env *env, const struct continuation_list *l,
 err continuation_encode(const struct env *env, const struct continuation_list *list,
                         const struct continuation_place *place, struct span *ret_token)
 {
-    uint8_t bytes[HEAD + LIMIT_CLIENT_ID], digest[CRYPTO_SHA256_LEN];
+    uint8_t bytes[HEAD + LIMIT_PLACE], digest[CRYPTO_SHA256_LEN];
     struct buf raw = buf_over(bytes, sizeof(bytes));
     struct buf out;
 
@@ -48,7 +48,7 @@ err continuation_encode(const struct env *env, const struct continuation_list *l
 err continuation_decode(const struct env *env, const struct continuation_list *list,
                         struct span token, struct continuation_place *ret_place, bool *ret_is_sound)
 {
-    uint8_t bytes[HEAD + LIMIT_CLIENT_ID], digest[CRYPTO_SHA256_LEN];
+    uint8_t bytes[HEAD + LIMIT_PLACE], digest[CRYPTO_SHA256_LEN];
     struct buf raw = buf_over(bytes, sizeof(bytes));
     bool is_base64 = err_is_ok(base64_decode(token, &raw));
     struct cursor c = cursor_over(buf_span(&raw));

@@ -31,8 +31,22 @@ err manage_link_list(struct http_call *call);
 err manage_link_get(struct http_call *call);
 err manage_link_put(struct http_call *call);
 err manage_link_delete(struct http_call *call);
+/* Answers with the link, or refuses. */
+err manage_link_answer(struct http_call *call, const struct linked_hub *link, struct verdict v);
 /* One linked hub as it is shown: without its key. ERR_NOMEM. */
 err manage_link_write(struct http_call *call, const struct linked_hub *link, struct json_writer *w);
+/* manage_drain.c */
+err manage_drain_begin(struct http_call *call);
+err manage_drain_end(struct http_call *call);
+err manage_drain_list(struct http_call *call);
+err manage_drain_disconnect(struct http_call *call);
+/* manage_reconcile.c */
+err manage_reconcile_hubs(struct http_call *call);
+err manage_reconcile_identities(struct http_call *call);
+err manage_reconcile_registrations(struct http_call *call);
+err manage_reconcile_errands(struct http_call *call);
+/* manage_mend.c */
+err manage_mend(struct http_call *call);
 /* manage_certificate.c */
 err manage_certificate_list(struct http_call *call);
 err manage_certificate_get(struct http_call *call);

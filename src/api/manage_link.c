@@ -2,6 +2,7 @@
  * (reference dps-service-api.md 8.2). A connection string is shown with its key masked. */
 #include "api/manage_http.h"
 #include "core/link.h"
+#include "core/placements.h"
 #include "util/connection_string.h"
 
 #define MASK "****"
@@ -19,7 +20,9 @@ static err mask(struct http_call *call, struct span text, struct span *ret_maske
                         SPAN_FMT(parts.host), SPAN_FMT(parts.policy));
 }
 
-err manage_link_write(struct http_call *call, const struct linked_hub *link, struct json_writer *w)
+/* devices: how many registrations of the instance have there; negative: not said. */
+static err write_with(struct http_call *call, const struct linked_hub *link, int64_t devices,
+                      struct json_writer *w)
 {
     struct span masked;
 
@@ -30,11 +33,29 @@ err manage_link_write(struct http_call *call, const struct linked_hub *link, str
     json_write_text_if(w, "location", link->location);
     json_write_int(w, "allocationWeight", link->weight);
     json_write_bool(w, "applyAllocationPolicy", link->apply_allocation_policy != 0);
+    json_write_bool(w, "draining", link->is_draining != 0);
+    if (devices >= 0) {
+        json_write_int(w, "devices", devices);
+    }
     json_write_end_object(w);
     return OK;
 }
 
-static err answer(struct http_call *call, const struct linked_hub *link, struct verdict v)
+err manage_link_write(struct http_call *call, const struct linked_hub *link, struct json_writer *w)
+{
+    return write_with(call, link, -1, w);
+}
+
+static err write_counted(struct http_call *call, const struct linked_hub *link,
+                         struct json_writer *w)
+{
+    int64_t devices;
+
+    TRY(core_placements_count(call->env, link->id_scope, link->host_name, &devices));
+    return write_with(call, link, devices, w);
+}
+
+err manage_link_answer(struct http_call *call, const struct linked_hub *link, struct verdict v)
 {
     struct buf out;
     struct json_writer w = json_writer_over(&out);
@@ -43,7 +64,7 @@ static err answer(struct http_call *call, const struct linked_hub *link, struct 
         return http_call_refuse(call, v);
     }
     out = http_call_body_room(call);
-    TRY(manage_link_write(call, link, &w));
+    TRY(write_counted(call, link, &w));
     TRY(buf_ok(&out));
     return http_call_json(call, 200, buf_span(&out));
 }
@@ -55,7 +76,7 @@ static err write_all(struct http_call *call, const struct instance *instance, st
 
     TRY(core_link_list(call->env, instance->id_scope, &rows, &n));
     for (size_t i = 0; i < n; i++) {
-        TRY(manage_link_write(call, &rows[i], w));
+        TRY(write_counted(call, &rows[i], w));
     }
     return OK;
 }
@@ -75,7 +96,7 @@ err manage_link_get(struct http_call *call)
     if (verdict_is_granted(v)) {
         TRY(core_link_get(call->env, instance.id_scope, call->params[0], &link, &v));
     }
-    return answer(call, &link, v);
+    return manage_link_answer(call, &link, v);
 }
 
 static err read_link(struct http_call *call, const json *document, struct linked_hub *link,
@@ -117,7 +138,7 @@ err manage_link_put(struct http_call *call)
     if (verdict_is_granted(v)) {
         TRY(core_link_put(call->env, &link, CORE_LINK_ASKED, &link, &v));
     }
-    return answer(call, &link, v);
+    return manage_link_answer(call, &link, v);
 }
 
 err manage_link_delete(struct http_call *call)
