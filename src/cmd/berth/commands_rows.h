@@ -10,6 +10,7 @@
 extern const struct command BERTH_COMMANDS_CA[];
 extern const struct command BERTH_COMMANDS_ENROLLMENT[];
 extern const struct command BERTH_COMMANDS_MANAGE[];
+extern const struct command BERTH_COMMANDS_OPERATIONS[];
 extern const struct command BERTH_COMMANDS_HUB[];
 extern const struct command BERTH_COMMANDS_HUB_SETTINGS[];
 extern const struct command BERTH_COMMANDS_HUB_DEVICE[];

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+enum { PAGE_DEPTH = 16, LINK_MAX = 8192 };
+
 err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *path,
                       const struct view_column *columns, const char *what)
 {
@@ -20,6 +22,44 @@ err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *pa
         request.path = span_is_absent(next) ? NULL : berth_cli_cstr(cli, next);
     }
     berth_view_end(&list, what);
+    return OK;
+}
+
+/* A page; its nextLink goes into `next`, "" when it was the last. */
+static err hand_page(struct cli *cli, const struct manage_each *each, struct span body,
+                     struct buf *next)
+{
+    AUTO(json) json *page = NULL;
+    const json *items;
+
+    if (!err_is_ok(json_parse(body, PAGE_DEPTH, &page))) {
+        return err_set(ERR_IO, "%s: the server's answer is not JSON", each->what);
+    }
+    items = json_member(page, "value");
+    for (size_t i = 0; i < json_array_len(items); i++) {
+        TRY(each->fn(cli, json_array_at(items, i), each->arg));
+    }
+    next->len = 0;
+    buf_add(next, json_text(json_member(page, "nextLink")));
+    return buf_ok(next);
+}
+
+err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct manage_each *each)
+{
+    char path[LINK_MAX];
+    struct buf next = buf_over(path, sizeof(path) - 1);
+    size_t mark = cli->arena.used;
+    struct http_request request = { .method = each->method, .path = path, .what = each->what };
+    struct http_reply reply;
+
+    buf_add_str(&next, each->path);
+    do {
+        cli->arena.used = mark;
+        request.path = buf_cstr(&next);
+        TRY(berth_http_send(cli, to, &request, &reply));
+        TRY(hand_page(cli, each, reply.body, &next));
+    } while (next.len > 0);
+    cli->arena.used = mark;
     return OK;
 }
 

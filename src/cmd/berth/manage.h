@@ -9,6 +9,15 @@
 /* All pages from `path` on. what: "certificates". */
 err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *path,
                       const struct view_column *columns, const char *what);
+/* Hands each item of all pages from `path` on to fn, which keeps nothing of it in cli->arena: the
+ * memory of a page is given up with it. Any number of items takes the room of a page. */
+struct manage_each {
+    const char *method, *path;
+    const char *what; /* "certificates" */
+    err (*fn)(struct cli *cli, const json *item, void *arg);
+    void *arg;
+};
+err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct manage_each *each);
 /* Sends, and shows the object that comes back. */
 err berth_manage_send(struct cli *cli, const struct endpoint *to,
                       const struct http_request *request, const struct view_column *columns);
