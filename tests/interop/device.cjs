@@ -1,5 +1,5 @@
 // tests/interop/device.cjs: one device on the official Azure Node SDKs, unmodified, as an application would use them. Trusts the server
-// through NODE_EXTRA_CA_CERTS. Reads one JSON line on standard input, prints one JSON line: {registration, sent} or {error}.
+// through NODE_EXTRA_CA_CERTS. Reads one JSON line on standard input, prints one JSON line: {registration, sent, twin} or {error}.
 'use strict';
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
@@ -32,6 +32,11 @@ async function main(order) {
     device.on('error', (e) => { result.deviceError = String(e); });
     if (order.cert) await device.setOptions(certificate);
     await device.open();
+    if (order.report) {
+      const twin = await device.getTwin();
+      result.twin = JSON.parse(JSON.stringify({ desired: twin.properties.desired, reported: twin.properties.reported }));
+      await new Promise((resolve, reject) => { twin.properties.reported.update(order.report, (e) => (e ? reject(e) : resolve())); });
+    }
     for (const text of order.messages) {
       const message = new Message(text);
       message.messageId = `id-${result.sent}`;
