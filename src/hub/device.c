@@ -132,13 +132,13 @@ static err refresh(struct placing *g, struct device *d)
     const int64_t was_edge = d->iot_edge;
     bool is_rekeyed = refresh_credential(g->p, d);
     bool is_barred = hub_move_bar(&g->origin, d);
-    bool has_other_twin = g->p->reset_twin || g->origin.is_known;
 
+    g->placed.has_other_twin = g->p->reset_twin || g->origin.is_known;
     d->etag += is_rekeyed || is_barred;
-    if (has_other_twin) {
+    if (g->placed.has_other_twin) {
         TRY(replace_twin(g, d));
     }
-    if (is_rekeyed || is_barred || has_other_twin) {
+    if (is_rekeyed || is_barred || g->placed.has_other_twin) {
         d->updated_ms = g->env->now_ms;
         TRY(store_put(g->tx, &KIND_DEVICE, d));
     }
@@ -232,11 +232,20 @@ static err read_state(const struct env *env, struct store_tx *tx, struct span hu
 
 /* ---- afterwards ---- */
 
-/* Not waited for: doc/adr/0020. */
-static void log_life(const struct env *env, enum hub_event_op op, const struct device *d)
+/* None of them is waited for: doc/adr/0020. */
+static void log_changes(const struct env *env, const struct placed *placed)
 {
-    err e = hub_event_lifecycle_post(env, op, d);
+    err e = OK;
 
+    if (placed->is_new) {
+        e = hub_event_lifecycle_post(env, HUB_EVENT_CREATED, &placed->now);
+    } else if (placed->has_other_twin) {
+        e = hub_event_twin_replaced_post(env, &placed->now);
+    }
+    (void)e;
+    if (placed->has_left) {
+        e = hub_event_lifecycle_post(env, HUB_EVENT_DELETED, &placed->left);
+    }
     (void)e;
 }
 
@@ -248,12 +257,7 @@ static void tell(const struct env *env, struct bus *bus, const struct placed *pl
     if (placed->has_left) {
         bus_forget(bus, placed->left.hub, placed->left.device_id);
     }
-    if (placed->is_new) {
-        log_life(env, HUB_EVENT_CREATED, &placed->now);
-    }
-    if (placed->has_left) {
-        log_life(env, HUB_EVENT_DELETED, &placed->left);
-    }
+    log_changes(env, placed);
 }
 
 const struct placer HUB_PLACER = {

@@ -178,6 +178,14 @@ static void write_section(struct json_writer *w, const char *name, struct span v
     json_write_end_object(w);
 }
 
+static void write_both_sections(struct json_writer *w, const struct device *d)
+{
+    json_write_begin_object(w, "properties");
+    write_section(w, "desired", d->desired, d->desired_metadata, d->desired_version, d);
+    write_section(w, "reported", d->reported, d->reported_metadata, d->reported_version, d);
+    json_write_end_object(w);
+}
+
 static void write_twin(const struct device *d, struct buf *out)
 {
     struct json_writer w = json_writer_over(out);
@@ -193,10 +201,7 @@ static void write_twin(const struct device *d, struct buf *out)
     if (d->tags.len > 2) {
         json_write_raw_if(&w, "tags", d->tags);
     }
-    json_write_begin_object(&w, "properties");
-    write_section(&w, "desired", d->desired, d->desired_metadata, d->desired_version, d);
-    write_section(&w, "reported", d->reported, d->reported_metadata, d->reported_version, d);
-    json_write_end_object(&w);
+    write_both_sections(&w, d);
     json_write_end_object(&w);
 }
 
@@ -306,6 +311,30 @@ err hub_event_twin(const struct env *env, const struct device *now,
     write_sections(now, sections, env->now_ms, &body);
     TRY(finish_event(env, &n, &body, &event));
     TRY(append_durably(env, &event));
+    env->arena->used = mark;
+    return OK;
+}
+
+err hub_event_twin_replaced_post(const struct env *env, const struct device *now)
+{
+    size_t mark = env->arena->used;
+    struct notice n = notice_of(env, now, SINK_TWIN_CHANGE, "replaceTwin");
+    struct sink_event event;
+    struct json_writer w;
+    struct buf body;
+
+    if (!is_wanted(env, SINK_TWIN_CHANGE)) {
+        return OK;
+    }
+    body = arena_buf(env->arena);
+    w = json_writer_over(&body);
+    json_write_begin_object(&w, NULL);
+    json_write_int(&w, "version", now->version);
+    json_write_raw_if(&w, "tags", span_is_absent(now->tags) ? SPAN("{}") : now->tags);
+    write_both_sections(&w, now);
+    json_write_end_object(&w);
+    TRY(finish_event(env, &n, &body, &event));
+    TRY(append_soon(env, &event));
     env->arena->used = mark;
     return OK;
 }

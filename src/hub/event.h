@@ -33,6 +33,9 @@ struct hub_event_sections {
 err hub_event_twin(const struct env *env, const struct device *now,
                    const struct hub_event_sections *sections);
 
+/* All of a twin became another, of a device as it is now. Without waiting; may be lost. */
+err hub_event_twin_replaced_post(const struct env *env, const struct device *now);
+
 /* A session began or ended; for loops: never blocks. May be lost. */
 struct hub_event_connection {
     struct span hub, client_id;

@@ -775,6 +775,37 @@ static void sessions_and_calls_end(void **state)
     assert_non_null(memmem(r.events[0].body.data, r.events[0].body.len, "{\"interval\":4,", 14));
 }
 
+static void a_reset_is_told(void **state)
+{
+    struct device last = lived(SPAN("third.example"), "d");
+    struct sink_query q = { .hub = NEW, .max_events = 10, .max_bytes = 1 << 20 };
+    struct placement p = placement(false);
+    struct sink_reading r;
+
+    (void)state;
+    put_lived(NEW, "d1");
+    p.from_hub = p.from_device_id = SPAN_NONE;
+    move(&p);
+    assert_true(placed.has_other_twin && placed.ends_sessions); /* which its credential does */
+    HUB_PLACER.tell(&env, bus, &placed);
+    move(&p);
+    assert_true(placed.has_other_twin && !placed.ends_sessions);
+    p.reset_twin = false;
+    move(&p);
+    assert_false(placed.has_other_twin);
+    assert_ok(hub_event_lifecycle(&env, HUB_EVENT_CREATED, &last)); /* behind the others */
+    assert_ok(sink_read(sink, &q, &arena, &r));
+    assert_int_equal(r.n, 1);
+    assert_text("{\"version\":13,\"tags\":{\"from\":\"enrollment\"},\"properties\":{\"desired\":{"
+                "\"begin\":1,\"$metadata\":{\"$lastUpdated\":\"2025-06-15T15:06:40.0000000Z\","
+                "\"begin\":{\"$lastUpdated\":\"2025-06-15T15:06:40.0000000Z\"}},\"$version\":7},"
+                "\"reported\":{\"$metadata\":{\"$lastUpdated\":\"2025-06-15T15:06:39.0000000Z\"},"
+                "\"$version\":8}}}",
+                r.events[0].body);
+    assert_non_null(
+        memmem(r.events[0].properties.data, r.events[0].properties.len, "replaceTwin", 11));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -793,6 +824,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(messages_that_wait_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_and_calls_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reset_is_told, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

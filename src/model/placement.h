@@ -46,9 +46,10 @@ struct placed {
     bool is_new;            /* `now` was made */
     bool ends_sessions;     /* `now` was there, with another credential or another twin */
     bool has_twin;          /* it kept its twin */
-    bool has_left;          /* `left` went */
-    struct device now;      /* as it is; device_id absent: nothing was placed */
-    struct device left;     /* as it was */
+    bool has_other_twin; /* `now` was there, and its twin was reset, or gave way to the one kept */
+    bool has_left;       /* `left` went */
+    struct device now;   /* as it is; device_id absent: nothing was placed */
+    struct device left;  /* as it was */
 };
 
 /* Makes the device, or refreshes its credential when it is there (reference iothub-service-api.md

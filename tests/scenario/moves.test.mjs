@@ -151,6 +151,34 @@ test('a device that is barred stays barred', async () => {
   assert.notEqual((await connect(d, WEST)).constructor.name, 'Mqtt');
 });
 
+// As a provisioning service elsewhere does it, over REST: the twin as it is got is what the new identity is made with.
+test('one request makes a device on another hub with all of its twin', async () => {
+  const d = await pki.make('carried', { issuer: ca });
+  await send('movers', ...to(EAST, 'reprovisionandmigratedata'));
+  await register(d);
+  const m = await connect(d, EAST);
+  await twinOf(m);
+  await ask(m, '$iothub/twin/PATCH/properties/reported', '{"fw":{"a":"1.0"}}');
+  m.end();
+  await b.ok('hub', 'device-identity', 'disable', 'carried', '--hub', EAST, '--reason', 'audit');
+  const identity = (await hub(EAST, 'GET', '/devices/carried')).json;
+  const twin = (await hub(EAST, 'GET', '/twins/carried')).json;
+  const made = await hub(WEST, 'POST', '/devices', { body: [{ id: 'carried', importMode: 'create', status: identity.status, statusReason: identity.statusReason,
+    authentication: identity.authentication, capabilities: twin.capabilities, tags: twin.tags, properties: twin.properties }] });
+  assert.deepEqual([made.status, made.json], [200, { isSuccessful: true, errors: [], warnings: [] }]);
+  const now = (await hub(WEST, 'GET', '/twins/carried')).json;
+  const bare = ({ $metadata, $version, ...values }) => values;
+  assert.deepEqual([now.tags, bare(now.properties.desired), bare(now.properties.reported)], [{ from: 'enrollment' }, { begin: 1 }, { fw: { a: '1.0' } }]);
+  assert.deepEqual([now.status, now.statusReason, now.x509Thumbprint], ['disabled', 'audit', twin.x509Thumbprint]);
+  // It is there when it is to move there in earnest: what it brings counts.
+  assert.equal((await hub(WEST, 'PATCH', '/twins/carried', { body: { tags: { by: 'hand' } } })).status, 200);
+  await send('movers', ...to(WEST));
+  assert.equal((await register(d)).substatus, 'deviceDataMigrated');
+  const moved = (await hub(WEST, 'GET', '/twins/carried')).json;
+  assert.deepEqual([moved.tags, bare(moved.properties.reported), moved.status], [{ from: 'enrollment' }, { fw: { a: '1.0' } }, 'disabled']);
+  assert.equal((await hub(EAST, 'GET', '/devices/carried')).status, 404);
+});
+
 // ---- power cuts ----
 
 const instants = [20, 70, 150, 300, 450, 700, 900, 1200];
