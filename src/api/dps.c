@@ -16,7 +16,7 @@ static struct dps_reply refusal(struct verdict v)
     };
 }
 
-static const struct core_tools tools = { .hubs = &HUB_PLACER };
+const struct core_tools DPS_TOOLS = { .hubs = &HUB_PLACER };
 
 /* *outcome: granted, or refused by what was looked at so far. */
 static err decide(const struct env *env, const struct claim *claim, struct core_outcome *outcome)
@@ -26,7 +26,7 @@ static err decide(const struct env *env, const struct claim *claim, struct core_
     }
     switch (claim->operation) {
     case OPERATION_REGISTER:
-        return core_register(env, claim, &tools, outcome);
+        return core_register(env, claim, &DPS_TOOLS, outcome);
     case OPERATION_STATUS:
         return core_poll(env, claim, outcome);
     default:

@@ -5,6 +5,9 @@
 
 #include "api/surface.h"
 
+/* What core/ is given by this server. */
+extern const struct core_tools DPS_TOOLS;
+
 struct dps_request {
     enum operation operation;              /* REGISTER, STATUS or LOOKUP */
     struct span id_scope, registration_id; /* as presented */

@@ -1,6 +1,7 @@
 /* api/manage_decision.c: why a device was granted or refused: stored decisions, and what would be
  * decided on a certificate (doc/wire/manage.md). */
 #include "api/decision_json.h"
+#include "api/dps.h"
 #include "api/manage_http.h"
 #include "core/core.h"
 #include "core/enrollment.h"
@@ -142,7 +143,7 @@ static err explain(struct http_call *call, const struct instance *instance, stru
             LIMIT_CHAIN_CERTIFICATES);
     }
     TRY(e);
-    TRY(core_explain(call->env, instance->id_scope, chain.certs, chain.n, &decision));
+    TRY(core_explain(call->env, &DPS_TOOLS, instance->id_scope, chain.certs, chain.n, &decision));
     out = http_call_body_room(call);
     decision_json_write_dry(&decision, &w);
     TRY(buf_ok(&out));

@@ -20,6 +20,7 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+struct geo;
 struct hub_limits;
 struct hub_presence;
 struct metrics;
@@ -33,6 +34,7 @@ struct service {
     struct hub_presence *presence;     /* NULL: nobody wants to know */
     struct hub_limits *limits;         /* NULL: nothing is limited */
     const struct elsewhere *elsewhere; /* NULL: nobody elsewhere is talked to */
+    struct geo *geo;                   /* NULL: no database */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

@@ -8,7 +8,7 @@
 
 #include "core/challenge.h"
 #include "core/decision.h"
-#include "core/reading.h"
+#include "core/plan.h"
 #include "core/register.h"
 #include "store/decision.h"
 
@@ -225,8 +225,8 @@ static err common_name(const struct env *env, const struct crypto_cert *cert, st
     return arena_buf_end(env->arena, &out, ret_name);
 }
 
-err core_explain(const struct env *env, struct span id_scope, struct crypto_cert *const *chain,
-                 size_t n_chain, struct decision *ret_decision)
+err core_explain(const struct env *env, const struct core_tools *tools, struct span id_scope,
+                 struct crypto_cert *const *chain, size_t n_chain, struct decision *ret_decision)
 {
     struct core_reading *reading = ARENA_NEW(env->arena, struct core_reading);
     struct claim claim = { .id_scope = id_scope,
@@ -234,7 +234,7 @@ err core_explain(const struct env *env, struct span id_scope, struct crypto_cert
                            .transport = TRANSPORT_HTTP,
                            .chain = chain,
                            .n_chain = n_chain };
-    struct span current = SPAN_NONE;
+    struct core_plan plan = { 0 };
 
     if (reading == NULL) {
         return ERR(NOMEM);
@@ -246,14 +246,14 @@ err core_explain(const struct env *env, struct span id_scope, struct crypto_cert
     TRY(core_decision_describe(env, &claim, reading, ret_decision));
     ret_decision->tracking_id = SPAN_NONE;
     if (verdict_is_granted(reading->found.verdict)) {
-        if (reading->has_registration && reading->registration.status == REGISTRATION_ASSIGNED) {
-            current = reading->registration.assigned_hub;
-        }
-        ret_decision->reason = core_reading_allocate(reading, current, &ret_decision->hub);
+        TRY(core_plan_make(env, &claim, reading, tools, &plan));
+        ret_decision->reason = plan.reason;
+        ret_decision->hub = plan.hub;
+        ret_decision->allocation = plan.allocation;
     }
-    if (!span_is_absent(ret_decision->hub)) {
-        ret_decision->device_id = span_eq(ret_decision->hub, current)
-                                      ? reading->registration.device_id
+    if (!span_is_absent(plan.hub)) {
+        ret_decision->device_id = span_eq(plan.hub, reading->registration.placed_hub)
+                                      ? reading->registration.placed_device_id
                                       : core_reading_device_id(reading, &claim);
     }
     return OK;

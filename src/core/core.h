@@ -52,7 +52,7 @@ err core_refuse(const struct env *env, const struct claim *claim, struct verdict
 
 /* What would happen to this certificate chain: the decision record of a dry run. id_scope folded;
  * the registration ID is the leaf's CN. chain[0] is the leaf. Nothing is stored. */
-err core_explain(const struct env *env, struct span id_scope, struct crypto_cert *const *chain,
-                 size_t n_chain, struct decision *ret_decision);
+err core_explain(const struct env *env, const struct core_tools *tools, struct span id_scope,
+                 struct crypto_cert *const *chain, size_t n_chain, struct decision *ret_decision);
 
 #endif

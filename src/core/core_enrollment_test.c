@@ -2,6 +2,7 @@
  * the indexes that registration searches by follow every change. */
 #include "core/certificate.h"
 #include "core/fixture.h"
+#include "store/link.h"
 
 static struct fixture f;
 static struct node ca, ca2, leaf, leaf2;
@@ -267,6 +268,7 @@ static err unlink_hub(struct store_tx *tx, void *arg)
     struct linked_hub link = { .id_scope = f.scope, .host_name = SPAN(TEST_HUB) };
 
     (void)arg;
+    TRY(store_links_changed(tx, &f.arena, f.scope));
     return store_delete(tx, &KIND_LINKED_HUB, &link);
 }
 

@@ -1,6 +1,7 @@
 /* core/core_register_test.c: what a registration leaves, from the first to a device that comes
  * back, and what polls and status lookups find. */
 #include "core/fixture.h"
+#include "store/link.h"
 #include "util/base64.h"
 
 static struct fixture f;
@@ -53,6 +54,7 @@ static err put_link(struct store_tx *tx, void *arg)
 
     (void)arg;
     TRY(store_put(tx, &KIND_HUB, &hub));
+    TRY(store_links_changed(tx, &f.arena, f.scope));
     return store_put(tx, &KIND_LINKED_HUB, &link);
 }
 
@@ -61,6 +63,7 @@ static err drop_link(struct store_tx *tx, void *arg)
     struct linked_hub link = { .id_scope = f.scope, .host_name = SPAN(TEST_HUB) };
 
     (void)arg;
+    TRY(store_links_changed(tx, &f.arena, f.scope));
     return store_delete(tx, &KIND_LINKED_HUB, &link);
 }
 
@@ -303,7 +306,7 @@ static void hubs_named_by_the_enrollment(void **state)
     assert_ok(store_write(f.store, put_link, NULL));
     e.x509_primary = fixture_der(&f, &ca);
     e.allocation_policy = ALLOCATION_STATIC;
-    e.iot_hubs = SPAN("[\"HUB2.example\"]");
+    e.iot_hubs = SPAN("[\"HUB21.example\"]");
     assert_reason(GRANTED, fixture_put(&f, &e));
     assert_span(TEST_HUB2, register_with(&leaf).registration.assigned_hub);
     e.iot_hubs = SPAN("[\"hub.example\"]");

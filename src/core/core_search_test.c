@@ -384,7 +384,7 @@ static void searches_end_as_they_should(void **state)
         for (size_t k = 0; k < 3; k++) {
             enroll(c->enrolled[k].how, c->enrolled[k].what);
         }
-        assert_ok(core_explain(&f.env, f.scope, chain, n, &dry));
+        assert_ok(core_explain(&f.env, &fixture_tools, f.scope, chain, n, &dry));
         o = fixture_register(&f, "dev", chain, n);
         if (o.verdict.reason != c->expected) {
             print_error("case \"%s\": %.*s\n", c->label, SPAN_FMT(fixture_decision(&f).considered));

@@ -17,6 +17,7 @@
 #include "core/enrollment.h"
 #include "core/instance.h"
 #include "core/key_groups.h"
+#include "core/links.h"
 #include "crypto/cert_cache.h"
 #include "crypto/key.h"
 #include "model/limits.h"
@@ -25,7 +26,7 @@
 #define DAY_MS    86400000LL
 #define TEST_NOW  1750000000000LL
 #define TEST_HUB  "hub.example"
-#define TEST_HUB2 "hub2.example"
+#define TEST_HUB2 "hub21.example" /* hashed keeps "dev" on the other one */
 
 #define assert_ok(call) assert_string_equal(err_name(call), err_name(OK))
 #define assert_reason(expected, verdict_)                                                          \
@@ -38,7 +39,10 @@
         assert_memory_equal(text, span_.data, span_.len);                                          \
     } while (0)
 
-enum { FIXTURE_KEY_GROUPS = 40 }; /* kept ready, half of them of one scope */
+enum {
+    FIXTURE_KEY_GROUPS = 40,   /* kept ready, half of them of one scope */
+    FIXTURE_LINKS = 16 * 1024, /* bytes of them */
+};
 
 /* Two fixtures may be open at once. */
 static struct fixture_block {
@@ -51,6 +55,7 @@ struct fixture {
     struct crypto *crypto;
     struct crypto_cert_cache *certs;
     struct core_key_groups *key_groups;
+    struct core_links_cache *links;
     struct fixture_block *block;
     struct arena arena;
     struct env env;
@@ -98,6 +103,7 @@ static inline struct env fixture_env(struct fixture *f, struct arena *arena)
                        .crypto = f->crypto,
                        .certs = f->certs,
                        .key_groups = f->key_groups,
+                       .links = f->links,
                        .arena = arena,
                        .now_ms = TEST_NOW,
                        .random = fixture_random };
@@ -146,6 +152,8 @@ static inline void fixture_open(struct fixture *f)
     assert_ok(crypto_cert_cache_new(f->crypto, LIMIT_ANCHOR_CACHE, &f->certs));
     f->key_groups = core_key_groups_init(calloc(1, core_key_groups_size(FIXTURE_KEY_GROUPS)),
                                          f->crypto, FIXTURE_KEY_GROUPS);
+    f->links =
+        core_links_cache_init(calloc(1, core_links_cache_size(FIXTURE_LINKS)), FIXTURE_LINKS);
     assert_ok(store_mem_open(&f->store));
     f->env.now_ms = TEST_NOW;
     fixture_next(f);
@@ -157,6 +165,7 @@ static inline void fixture_close(struct fixture *f)
     store_close(f->store);
     core_key_groups_done(f->key_groups);
     free(f->key_groups);
+    free(f->links);
     crypto_cert_cache_free(f->certs);
     crypto_free(f->crypto);
     f->block->is_used = false;

@@ -9,7 +9,7 @@
 
 struct core_plan {
     enum reason reason;       /* GRANTED, or why there is no hub for it */
-    struct span hub;          /* folded; borrowed from the reading */
+    struct span hub;          /* folded; in the arena */
     struct span initial_twin; /* JSON, or absent */
     bool overrides_twin;    /* the policy itself gave the twin: a device that moves gets it, too */
     struct span payload;    /* JSON for the device, or absent */
@@ -22,6 +22,7 @@ struct core_plan {
     struct span webhook_url, webhook_request;
 };
 
+/* Changes nothing, so that it may be made to be looked at only. */
 err core_plan_make(const struct env *env, const struct claim *claim,
                    const struct core_reading *reading, const struct core_tools *tools,
                    struct core_plan *ret_plan);

@@ -1,13 +1,10 @@
 /* core/reading.c: the reads of one decision, on one snapshot. Few on purpose: a registration costs
- * an instance, an individual enrollment that is not there, the anchors of one issuer, a group, its
- * registration and the linked hubs. */
+ * an instance, an individual enrollment that is not there, the anchors of one issuer, a group and
+ * its registration; the linked hubs are at hand (core/links.h). */
 #include "core/reading.h"
 
-#include "core/allocate.h"
 #include "core/challenge.h"
 #include "core/instance.h"
-#include "model/limits.h"
-#include "json/json.h"
 
 struct reading_work {
     const struct env *env;
@@ -39,17 +36,6 @@ static err read_registration(struct reading_work *w, struct store_tx *tx)
                       &r->has_registration);
 }
 
-static err read_links(struct reading_work *w, struct store_tx *tx)
-{
-    struct linked_hub prefix = { .id_scope = w->reading->id_scope };
-    struct store_scan scan = {
-        .prefix = &prefix, .n_prefix = 1, .without_secrets = true, .limit = LIMIT_LINKED_HUBS
-    };
-
-    return store_scan(tx, &KIND_LINKED_HUB, &scan, w->env->arena, &w->reading->links,
-                      &w->reading->n_links);
-}
-
 static err read_all(struct store_tx *tx, void *arg)
 {
     struct reading_work *w = arg;
@@ -57,36 +43,10 @@ static err read_all(struct store_tx *tx, void *arg)
 
     TRY(core_search(w->env, tx, w->claim, r->id_scope, r->registration_key, &r->found));
     if (verdict_is_granted(r->found.verdict)) {
-        TRY(read_links(w, tx));
+        TRY(core_links_get(w->env, tx, &r->found.instance, &r->links));
         return read_registration(w, tx);
     }
     return r->found.verdict.reason == REASON_ENROLLMENT_DISABLED ? read_registration(w, tx) : OK;
-}
-
-/* iotHubs was checked when the enrollment was stored; what is no text now is passed over. */
-static err parse_wanted(const struct env *env, struct core_reading *r)
-{
-    AUTO(json) json *hubs = NULL;
-    size_t n;
-
-    if (span_is_absent(r->found.enrollment.iot_hubs)) {
-        return OK;
-    }
-    TRY(json_parse(r->found.enrollment.iot_hubs, LIMIT_JSON_DEPTH, &hubs));
-    n = json_array_len(hubs);
-    r->wanted = ARENA_ARRAY(env->arena, n + 1, struct span);
-    if (r->wanted == NULL) {
-        return ERR(NOMEM);
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct span name = json_text(json_array_at(hubs, i));
-
-        if (!span_is_absent(name)) {
-            TRY(model_fold(env->arena, name, &r->wanted[r->n_wanted]));
-            r->n_wanted++;
-        }
-    }
-    return OK;
 }
 
 err core_reading_run(const struct env *env, const struct claim *claim,
@@ -96,7 +56,11 @@ err core_reading_run(const struct env *env, const struct claim *claim,
 
     TRY(core_reading_names(env, claim, ret_reading));
     TRY(store_read(env->store, read_all, &w));
-    return verdict_is_granted(ret_reading->found.verdict) ? parse_wanted(env, ret_reading) : OK;
+    if (!verdict_is_granted(ret_reading->found.verdict)) {
+        return OK;
+    }
+    return core_candidates_get(env, &ret_reading->found.instance, &ret_reading->links,
+                               &ret_reading->found.enrollment, &ret_reading->candidates);
 }
 
 /* The enrollment by whose keys the device registered: it may be judged again at little cost. */
@@ -156,25 +120,6 @@ err core_reading_registration(const struct env *env, const struct claim *claim,
     TRY(store_read(env->store, read_registration_only, &w));
     *ret_has_scope = w.has_scope;
     return OK;
-}
-
-enum reason core_reading_allocate(const struct core_reading *r, struct span current_hub,
-                                  struct span *ret_hub)
-{
-    const struct enrollment *e = &r->found.enrollment;
-    struct allocate_query q = {
-        .policy = e->allocation_policy != ALLOCATION_DEFAULT ? e->allocation_policy
-                                                             : r->found.instance.allocation_policy,
-        .links = r->links,
-        .n_links = r->n_links,
-        .wanted = r->wanted,
-        .n_wanted = r->n_wanted,
-        .registration_key = r->registration_key,
-        .current_hub = current_hub,
-        .keep_current = !e->update_hub_assignment,
-    };
-
-    return core_allocate(&q, ret_hub);
 }
 
 struct span core_reading_device_id(const struct core_reading *r, const struct claim *claim)

@@ -3,6 +3,7 @@
 #ifndef CORE_READING_H
 #define CORE_READING_H
 
+#include "core/candidates.h"
 #include "core/search.h"
 
 struct core_reading {
@@ -10,10 +11,8 @@ struct core_reading {
     struct core_found found;
     bool has_registration; /* below: read when the evidence is genuine */
     struct registration registration;
-    struct linked_hub *links; /* when granted */
-    size_t n_links;
-    struct span *wanted; /* the enrollment's iotHubs, folded */
-    size_t n_wanted;
+    struct core_links links; /* when granted: of the instance; borrowed as core/links.h says */
+    struct core_candidates candidates;
 };
 
 /* The folded names alone; all else is zero. */
@@ -30,9 +29,6 @@ err core_reading_run(const struct env *env, const struct claim *claim,
 err core_reading_registration(const struct env *env, const struct claim *claim,
                               struct core_reading *ret_reading, bool *ret_has_scope);
 
-/* Where the device goes, being at `current_hub` (or absent) now: as core_allocate. */
-enum reason core_reading_allocate(const struct core_reading *r, struct span current_hub,
-                                  struct span *ret_hub);
 /* The device ID it gets on its first assignment. */
 struct span core_reading_device_id(const struct core_reading *r, const struct claim *claim);
 

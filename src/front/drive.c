@@ -92,6 +92,8 @@ static void run_work(struct front_job *job, struct front_worker *w)
     env->crypto = w->crypto;
     env->certs = w->certs;
     env->key_groups = w->key_groups;
+    env->links = w->links;
+    env->geo = t->task.service->geo;
     t->task.run(&t->task);
     front_loop_post(t->conn->loop, &t->post);
 }

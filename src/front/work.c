@@ -16,7 +16,7 @@ enum { JOB_GUESS_US = 5000 /* before any was measured */, JOB_MEAN_OVER = 64 /* 
 struct worker_thread {
     struct front_worker worker;
     struct front_work *work;
-    void *key_groups; /* the memory of worker.key_groups */
+    void *key_groups, *links; /* the memory of those of worker */
     pthread_t thread;
     bool is_running;
     pthread_cond_t wake;
@@ -153,9 +153,11 @@ static err start(struct worker_thread *t)
     TRY(crypto_new(CRYPTO_SERVING, &t->worker.crypto));
     TRY(crypto_cert_cache_new(t->worker.crypto, LIMIT_ANCHOR_CACHE, &t->worker.certs));
     t->key_groups = calloc(1, core_key_groups_size(LIMIT_KEY_GROUPS));
-    if (t->key_groups == NULL) {
+    t->links = calloc(1, core_links_cache_size(LIMIT_LINK_CACHE));
+    if (t->key_groups == NULL || t->links == NULL) {
         return ERR(NOMEM);
     }
+    t->worker.links = core_links_cache_init(t->links, LIMIT_LINK_CACHE);
     t->worker.key_groups = core_key_groups_init(t->key_groups, t->worker.crypto, LIMIT_KEY_GROUPS);
     if (pthread_create(&t->thread, NULL, work, t) != 0) {
         return err_set(ERR_IO, "A worker thread cannot be started: see ulimit -u.");
@@ -206,6 +208,7 @@ void front_work_close(struct front_work *w)
         }
         core_key_groups_done(t->worker.key_groups);
         free(t->key_groups);
+        free(t->links);
         crypto_cert_cache_free(t->worker.certs);
         crypto_free(t->worker.crypto);
         (void)pthread_cond_destroy(&t->wake);

@@ -6,6 +6,7 @@
 #define FRONT_WORK_H
 
 #include "core/key_groups.h"
+#include "core/links.h"
 #include "crypto/cert_cache.h"
 
 /* What a thread has of its own. */
@@ -13,6 +14,7 @@ struct front_worker {
     struct crypto *crypto;
     struct crypto_cert_cache *certs;
     struct core_key_groups *key_groups;
+    struct core_links_cache *links;
 };
 
 enum { FRONT_LANES = 64 };

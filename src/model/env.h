@@ -12,8 +12,10 @@
 struct arena;
 struct core_errands;
 struct core_key_groups;
+struct core_links_cache;
 struct crypto;
 struct crypto_cert_cache;
+struct geo;
 struct hub_limits;
 struct sink;
 struct store;
@@ -24,6 +26,8 @@ struct env {
     struct crypto *crypto;              /* this worker's library context */
     struct crypto_cert_cache *certs;    /* this worker's parsed CA certificates */
     struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */
+    struct core_links_cache *links;     /* this worker's links; NULL: none are kept */
+    struct geo *geo;                    /* the process's (geo/geo.h); NULL: no database */
     struct hub_limits *limits;          /* the process's (hub/limits.h); NULL: none are kept */
     struct core_errands *errands;       /* the process's (core/errands.h); NULL: nobody runs them */
     struct arena *arena;                /* the request's memory */

@@ -26,7 +26,7 @@ enum {
 
 /* How many of each an instance has; Azure has 50 linked hubs and 25 certificates. */
 enum {
-    LIMIT_LINKED_HUBS = 1000, /* one registration reads all of them */
+    LIMIT_LINKED_HUBS = 1000, /* one registration looks at all of them */
     LIMIT_HUBS_MADE = 1000,
     LIMIT_POLICIES = 100,
     LIMIT_CERTIFICATES = 1000,
@@ -54,6 +54,18 @@ enum {
 enum {
     LIMIT_KEY_GROUPS = 4096, /* of all scopes, half of it of one: 4 MB */
     LIMIT_KEY_SCOPES = 64,
+};
+
+/* Where devices go (core/links.h, core/candidates.h, geo/). */
+enum {
+    LIMIT_LINK_CACHE = 1024 * 1024, /* bytes of links a worker keeps ready: 3 scopes with as many
+                                       as there may be, of the longest names … */
+    LIMIT_LINK_SCOPES = 64,         /* … and how many scopes */
+    LIMIT_CANDIDATE_SETS = 16,      /* enrollments' lists of hubs a worker keeps ready: 2 KB each */
+    LIMIT_GEO_TIE_KM = 100,         /* hubs that are so much farther than the nearest are as near:
+                                       light needs a millisecond for it, there and back in a fibre;
+                                       a database knows a city at best */
+    LIMIT_GEO_DATABASE = 1024 * 1024 * 1024,
 };
 
 /* Identities and messages of a hub (reference iothub-device-api.md 7, 9, 13). */

@@ -69,6 +69,9 @@ static const struct advice ADVICE[] = {
       "enrollment update {ca} …)." },
     { "hub-not-found",
       "Link a hub (berth hub create NAME --host-name HOST), or correct the enrollment's hubs." },
+    { "hub-draining", "Link another hub for it (berth linked-hub create), or end the drain of one: "
+                      "berth linked-hub "
+                      "list." },
     { "tpm-evidence-missing",
       "Let the device register over HTTPS and send its TPM's keys: berth device simulate --tpm "
       "shows how. Or change the enrollment, if it is no TPM." },
