@@ -113,10 +113,24 @@ static err put_waiting(struct store_tx *tx, const char *id)
     return store_put(tx, &KIND_REGISTRATION, &r);
 }
 
+static err put_decision(struct store_tx *tx, const char *scope, const char *id)
+{
+    const struct decision_row d = { .tracking_id = span_str(id),
+                                    .id_scope = span_str(scope),
+                                    .registration_key = span_str(id),
+                                    .registration_id = span_str(id),
+                                    .operation = OPERATION_REGISTER,
+                                    .transport = TRANSPORT_MQTT,
+                                    .reason = SPAN("granted") };
+
+    return store_put(tx, &KIND_DECISION, &d);
+}
+
 static err put_rows(struct store_tx *tx, void *arg)
 {
-    static const char *const on_hub[] = { "ours",  "theirs", "their-name", "both",  "Pump-1",
-                                          "stray", "failed", "coming",     "going", "waits" };
+    static const char *const on_hub[] = { "stray-2",    "once-theirs", "ours",   "theirs",
+                                          "their-name", "both",        "Pump-1", "stray",
+                                          "failed",     "coming",      "going",  "waits" };
     const struct linked_hub links[] = {
         { .id_scope = f.scope, .host_name = SPAN(TEST_HUB2), .weight = 1 },
         { .id_scope = SPAN(OTHER), .host_name = SPAN(TEST_HUB), .weight = 1 },
@@ -137,6 +151,8 @@ static err put_rows(struct store_tx *tx, void *arg)
     TRY(put_named(tx));
     TRY(put_waiting(tx, "waits"));
     TRY(put_waiting(tx, "coming"));
+    TRY(put_decision(tx, SCOPE, "stray-2"));
+    TRY(put_decision(tx, OTHER, "once-theirs"));
     TRY(put_registration(tx, OTHER, "theirs", TEST_HUB));
     TRY(put_registration(tx, OTHER, "their-name", "third.example"));
     return put_errands(tx);
@@ -171,19 +187,22 @@ static void test_judge(void **state)
         const char *id;
         enum core_finding finding;
         const char *registration, *placed_hub;
+        bool was_registered;
     } cases[] = {
-        { "ours", CORE_FINDING_NONE, NULL, NULL },
-        { "waits", CORE_FINDING_NONE, NULL, NULL },
-        { "theirs", CORE_FINDING_ANOTHERS, NULL, NULL },
-        { "their-name", CORE_FINDING_ANOTHERS, NULL, NULL },
-        { "both", CORE_FINDING_DUPLICATE, "both", TEST_HUB2 },
-        { "Pump-1", CORE_FINDING_DUPLICATE, "named", TEST_HUB2 },
-        { "stray", CORE_FINDING_STRAY, NULL, NULL },
-        { "failed", CORE_FINDING_STRAY, NULL, NULL },
-        { "coming", CORE_FINDING_NONE, NULL, NULL },
-        { "going", CORE_FINDING_NONE, NULL, NULL },
-        { "gone meanwhile", CORE_FINDING_NONE, NULL, NULL },
-        { "OURS", CORE_FINDING_NONE, NULL, NULL },
+        { "ours", CORE_FINDING_NONE, NULL, NULL, false },
+        { "waits", CORE_FINDING_NONE, NULL, NULL, false },
+        { "theirs", CORE_FINDING_ANOTHERS, NULL, NULL, false },
+        { "their-name", CORE_FINDING_ANOTHERS, NULL, NULL, false },
+        { "both", CORE_FINDING_DUPLICATE, "both", TEST_HUB2, false },
+        { "Pump-1", CORE_FINDING_DUPLICATE, "named", TEST_HUB2, false },
+        { "stray", CORE_FINDING_STRAY, NULL, NULL, false },
+        { "stray-2", CORE_FINDING_STRAY, NULL, NULL, true },
+        { "once-theirs", CORE_FINDING_ANOTHERS, NULL, NULL, false },
+        { "failed", CORE_FINDING_STRAY, NULL, NULL, false },
+        { "coming", CORE_FINDING_NONE, NULL, NULL, false },
+        { "going", CORE_FINDING_NONE, NULL, NULL, false },
+        { "gone meanwhile", CORE_FINDING_NONE, NULL, NULL, false },
+        { "OURS", CORE_FINDING_NONE, NULL, NULL, false },
     };
     enum { N = sizeof cases / sizeof cases[0] };
     const struct core_reconcile_query q = query();
@@ -200,7 +219,7 @@ static void test_judge(void **state)
         assert_int_equal(ids[i].finding, cases[i].finding);
         assert_true(span_eq(ids[i].registration_id, span_str(cases[i].registration)));
         assert_true(span_eq(ids[i].placed_hub, span_str(cases[i].placed_hub)));
-        assert_false(ids[i].was_registered);
+        assert_int_equal(ids[i].was_registered, cases[i].was_registered);
     }
 }
 
@@ -357,9 +376,8 @@ static struct core_mend away(enum core_mend_kind kind, const char *device)
 
 static void test_mend_devices(void **state)
 {
-    static const char *const safe[] = {
-        "ours", "theirs", "their-name", "coming", "going", "waits"
-    };
+    static const char *const safe[] = { "ours",   "theirs", "their-name", "once-theirs",
+                                        "coming", "going",  "waits" };
     struct core_mend m = away(CORE_MEND_STRAY, "stray");
 
     (void)state;

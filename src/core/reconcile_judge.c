@@ -1,6 +1,6 @@
 /* core/reconcile_judge.c: whose is a device that is on a hub? Hubs may be linked by several
  * instances, which know nothing of each other: a device that another one has there, or has by that
- * name and might have had there, is that one's, and nothing more is said of it. */
+ * name and might have had there, or once had, is that one's, and nothing more is said of it. */
 #include "core/reconcile_judge.h"
 
 #include "model/limits.h"
@@ -150,6 +150,23 @@ static err is_on_its_way(struct core_judge *j, struct span scope, struct span de
     return n > 0 ? OK : store_find(j->tx, &KIND_ERRAND, &removal, j->env->arena, &removal, ret_is);
 }
 
+/* Do decisions of the scope tell of a device of that name? */
+static err was_registered(struct core_judge *j, struct span scope, bool *ret_was)
+{
+    const struct decision_row prefix = { .id_scope = scope, .registration_key = j->folded };
+    const struct store_scan scan = {
+        .index = DECISION_BY_REGISTRATION, .prefix = &prefix, .n_prefix = 2, .limit = 1
+    };
+    struct decision_row *rows;
+    size_t n;
+
+    j->lookups++;
+    TRY(store_scan(j->tx, &KIND_DECISION, &scan, j->env->arena, &rows, &n));
+    *ret_was = n > 0;
+    return OK;
+}
+
+/* Rather once too often than once too seldom. */
 static err is_anothers(struct core_judge *j, struct span device_id, bool *ret_is)
 {
     size_t mark = j->env->arena->used;
@@ -163,6 +180,9 @@ static err is_anothers(struct core_judge *j, struct span device_id, bool *ret_is
         }
         if (!*ret_is) {
             TRY(is_on_its_way(j, j->scopes[i], device_id, ret_is));
+        }
+        if (!*ret_is) {
+            TRY(was_registered(j, j->scopes[i], ret_is));
         }
         j->env->arena->used = mark;
     }
@@ -203,22 +223,6 @@ static err is_there_still(struct core_judge *j, struct span device_id, bool *ret
     return hubs->read(j->env, j->tx, j->query->hub, device_id, &state, ret_is);
 }
 
-static err was_registered(struct core_judge *j, bool *ret_was)
-{
-    const struct decision_row prefix = { .id_scope = j->query->id_scope,
-                                         .registration_key = j->folded };
-    const struct store_scan scan = {
-        .index = DECISION_BY_REGISTRATION, .prefix = &prefix, .n_prefix = 2, .limit = 1
-    };
-    struct decision_row *rows;
-    size_t n;
-
-    j->lookups++;
-    TRY(store_scan(j->tx, &KIND_DECISION, &scan, j->env->arena, &rows, &n));
-    *ret_was = n > 0;
-    return OK;
-}
-
 /* Whatever is kept of it is copied behind this. */
 static err judge(struct core_judge *j, struct core_identity *id, struct registration *r)
 {
@@ -241,7 +245,7 @@ static err judge(struct core_judge *j, struct core_identity *id, struct registra
     }
     TRY(find_elsewhere(j, id->device_id, r, &is_known));
     id->finding = is_known ? CORE_FINDING_DUPLICATE : CORE_FINDING_STRAY;
-    return is_known ? OK : was_registered(j, &id->was_registered);
+    return is_known ? OK : was_registered(j, j->query->id_scope, &id->was_registered);
 }
 
 /* Rows are read behind what is kept, and given up with it. */
