@@ -1,6 +1,7 @@
 /* api/manage_reconcile.c: what registrations and hubs disagree about, page by page, and mending it
  * (doc/wire/manage.md). Lists are compared here where the hub is of this store; of a hub elsewhere
  * the caller is handed both, and compares. */
+#include "api/manage_elsewhere.h"
 #include "api/manage_http.h"
 #include "api/manage_rows.h"
 #include "core/link.h"
@@ -53,6 +54,8 @@ struct identities {
     uint8_t (*bytes)[LIMIT_DEVICE_ID];
     size_t n, most;
     bool is_more; /* there are more on the hub */
+    bool is_elsewhere;
+    struct span next; /* the token of the hub elsewhere; absent: that were all */
 };
 
 static void write_identity(const void *row, struct json_writer *w)
@@ -100,28 +103,60 @@ static err list_local(struct identities *l, struct span after)
     return hub_listing_walk(call->env, call->service->bus, &listing, after, gather, l);
 }
 
+/* Of a hub elsewhere a page cannot be left half way: it goes on where that hub says. */
+static err judge_all(struct identities *l)
+{
+    size_t n = 0;
+
+    do {
+        size_t done;
+
+        TRY(core_reconcile_judge(l->rows.call->env, &l->query, l->ids + n, l->n - n, &done));
+        n += done;
+    } while (l->is_elsewhere && n < l->n);
+    l->is_more = l->is_more || n < l->n;
+    l->n = n;
+    return OK;
+}
+
 static err write_page(struct identities *l)
 {
     bool more = true;
-    size_t n;
 
-    TRY(core_reconcile_judge(l->rows.call->env, &l->query, l->ids, l->n, &n));
-    l->is_more = l->is_more || n < l->n;
+    TRY(judge_all(l));
     manage_rows_open(&l->rows);
-    for (size_t i = 0; i < n && more; i++) {
+    for (size_t i = 0; i < l->n && more; i++) {
         bool is_wanted = !l->differences_alone || l->ids[i].finding >= CORE_FINDING_DUPLICATE;
 
         TRY(manage_rows_take(&l->rows, l->ids[i].device_id, is_wanted ? write_identity : NULL,
                              &l->ids[i], &more));
     }
-    return OK;
+    return l->is_elsewhere ? manage_rows_note(&l->rows, l->next) : OK;
 }
 
-static err answer_identities(struct identities *l)
+static err gather_elsewhere(struct identities *l, const struct linked_hub *link,
+                            struct elsewhere_answer *ret_answer)
 {
     struct http_call *call = l->rows.call;
-    struct arena *arena = call->env->arena;
-    struct span path;
+    struct span *ids = NULL;
+
+    TRY(manage_elsewhere_list(call, link, manage_rows_after(&l->rows), &ids, &l->n, &l->next,
+                              ret_answer));
+    if (ret_answer->outcome != ELSEWHERE_DONE) {
+        return OK;
+    }
+    l->ids = ARENA_ARRAY(call->env->arena, l->n + 1, struct core_identity);
+    for (size_t i = 0; l->ids != NULL && i < l->n; i++) {
+        l->ids[i].device_id = ids[i];
+    }
+    l->is_more = !span_is_absent(l->next);
+    l->rows.top = LIMIT_PAGE;
+    return l->ids != NULL ? OK : ERR(NOMEM);
+}
+
+static err gather_here(struct identities *l)
+{
+    struct arena *arena = l->rows.call->env->arena;
 
     l->most = (size_t)l->rows.top;
     l->ids = ARENA_ARRAY(arena, l->most + 1, struct core_identity);
@@ -129,7 +164,21 @@ static err answer_identities(struct identities *l)
     if (l->ids == NULL || l->bytes == NULL) {
         return ERR(NOMEM);
     }
-    TRY(list_local(l, manage_rows_after(&l->rows)));
+    return list_local(l, manage_rows_after(&l->rows));
+}
+
+static err answer_identities(struct identities *l, const struct linked_hub *link)
+{
+    struct http_call *call = l->rows.call;
+    struct arena *arena = call->env->arena;
+    struct elsewhere_answer from_there = { .outcome = ELSEWHERE_DONE };
+    struct span path;
+
+    l->is_elsewhere = link->is_remote != 0;
+    TRY(l->is_elsewhere ? gather_elsewhere(l, link, &from_there) : gather_here(l));
+    if (from_there.outcome != ELSEWHERE_DONE) {
+        return manage_elsewhere_refuse(call, &from_there);
+    }
     TRY(write_page(l));
     TRY(arena_printf(arena, &path, "/berth/v1/linkedHubs/%.*s/identities?%s",
                      SPAN_FMT(l->query.hub), l->differences_alone ? "differences=true&" : ""));
@@ -176,7 +225,7 @@ err manage_reconcile_identities(struct http_call *call)
                          SPAN_FMT(instance.id_scope), SPAN_FMT(link.host_name)));
         TRY(manage_rows_begin(&l.rows, call, list, &v));
     }
-    return verdict_is_granted(v) ? answer_identities(&l) : http_call_refuse(call, v);
+    return verdict_is_granted(v) ? answer_identities(&l, &link) : http_call_refuse(call, v);
 }
 
 /* ---- what waits ---- */

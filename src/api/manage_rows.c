@@ -5,7 +5,7 @@
 #include "util/percent.h"
 
 /* Room for what stands behind the rows: a path, and a token whose every byte is escaped. */
-enum { TAIL = 4096 };
+enum { TAIL = 12 * 1024 };
 
 err manage_rows_begin(struct manage_rows *r, struct http_call *call, struct span list,
                       struct verdict *ret_verdict)
@@ -64,16 +64,22 @@ static bool write_whole(struct manage_rows *r, manage_rows_write_fn write, const
     return false;
 }
 
+err manage_rows_note(struct manage_rows *r, struct span place)
+{
+    struct buf key = buf_over(r->last, sizeof(r->last));
+
+    buf_add(&key, place);
+    r->last_len = key.len;
+    return buf_ok(&key);
+}
+
 err manage_rows_take(struct manage_rows *r, struct span place, manage_rows_write_fn write,
                      const void *row, bool *more)
 {
     bool is_taken = write == NULL || (r->n < (size_t)r->top && write_whole(r, write, row));
-    struct buf key = buf_over(r->last, sizeof(r->last));
 
     if (is_taken) {
-        buf_add(&key, place);
-        TRY(buf_ok(&key));
-        r->last_len = key.len;
+        TRY(manage_rows_note(r, place));
     } else if (r->n == 0) {
         return ERR(NOMEM);
     }

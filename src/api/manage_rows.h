@@ -34,6 +34,8 @@ void manage_rows_open(struct manage_rows *r);
 typedef void (*manage_rows_write_fn)(const void *row, struct json_writer *w);
 err manage_rows_take(struct manage_rows *r, struct span place, manage_rows_write_fn write,
                      const void *row, bool *more);
+/* Where the page ends, whatever rows were taken. ERR_NOMEM: it is longer than LIMIT_PLACE. */
+err manage_rows_note(struct manage_rows *r, struct span place);
 /* path: of nextLink, with '?', and what the query says besides, with '&' behind it. is_more: there
  * is more even if the page did not end by itself. */
 err manage_rows_answer(struct manage_rows *r, struct span path, bool is_more);

@@ -65,6 +65,12 @@ struct elsewhere {
      * of another answer is there as well, for the operator; absent: no whole answer. */
     err (*post)(void *arg, const struct env *env, struct span url, struct span body,
                 struct span *ret_body, struct elsewhere_answer *ret_answer);
+    /* The hub's next device IDs, in whatever order it has, behind `token` (absent: from the start):
+     * at most LIMIT_PAGE. *ret_token: where the next call goes on; absent: these were the last. May
+     * be some seconds behind what the hub knows. */
+    err (*list)(void *arg, const struct env *env, const struct linked_hub *link, struct span token,
+                struct span **ret_ids, size_t *ret_n, struct span *ret_token,
+                struct elsewhere_answer *ret_answer);
     /* Asks a hub what find, place and take_away need, and changes nothing there. At most
      * LIMIT_LINK_CHECK_MS; is_over is asked now and then, and ends it; NULL: never. */
     err (*check)(void *arg, const struct env *env, const struct linked_hub *link,

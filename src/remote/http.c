@@ -15,7 +15,12 @@
 #include "model/limits.h"
 #include "remote/guard.h"
 
-enum { HANDLE_CONNECTIONS = 4, HEADER_MAX = 128, HOST_ROOM = LIMIT_HOST_NAME + 1 };
+enum {
+    HANDLE_CONNECTIONS = 4,
+    HEADER_MAX = 128,
+    TOKEN_MAX = 4096,
+    HOST_ROOM = LIMIT_HOST_NAME + 1
+};
 
 AUTO_DEFINE(slist, struct curl_slist *, curl_slist_free_all)
 
@@ -43,6 +48,7 @@ struct transfer {
     bool has_head;     /* to its end: libcurl is content with less */
     bool is_forbidden; /* an address that may not be connected to */
     char error_name[HEADER_MAX], date[HEADER_MAX];
+    char page_next[TOKEN_MAX]; /* whole, or too long to be used */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -169,14 +175,16 @@ static size_t on_body(char *data, size_t size, size_t n, void *context)
     return t->body.failed ? 0 : piece.len;
 }
 
-static void keep_header(struct span line, const char *name, char ret_value[HEADER_MAX])
+/* False: it is that header, and does not fit. */
+static bool keep_header(struct span line, const char *name, char *ret_value, size_t size)
 {
     struct span value = line, n = span_cut(&value, ':');
 
-    if (span_eq_nocase(n, span_str(name))) {
-        value = span_trim(value);
-        (void)snprintf(ret_value, HEADER_MAX, "%.*s", SPAN_FMT(value));
+    if (!span_eq_nocase(n, span_str(name))) {
+        return true;
     }
+    value = span_trim(value);
+    return (size_t)snprintf(ret_value, size, "%.*s", SPAN_FMT(value)) < size;
 }
 
 static size_t on_header(char *data, size_t size, size_t n, void *context)
@@ -184,10 +192,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
     struct transfer *t = context;
     struct span line = span_of(data, size * n);
 
-    keep_header(line, "iothub-errorcode", t->error_name);
-    keep_header(line, "Date", t->date);
+    (void)keep_header(line, "iothub-errorcode", t->error_name, sizeof(t->error_name));
+    (void)keep_header(line, "Date", t->date, sizeof(t->date));
+    t->is_too_long |= !keep_header(line, "x-ms-continuation", t->page_next, sizeof(t->page_next));
     t->has_head = span_trim(line).len == 0;
-    return size * n;
+    return t->is_too_long ? 0 : size * n;
 }
 
 static bool is_over(const struct remote_http_call *call)
@@ -250,6 +259,13 @@ static err add_headers(const struct env *env, const struct remote_http_request *
         TRY(add_line(list, "Content-Type: application/json; charset=utf-8"));
     }
     TRY(add_header(env, list, "Authorization", r->token));
+    TRY(add_header(env, list, "x-ms-continuation", r->page_from));
+    if (r->page > 0) {
+        struct span count;
+
+        TRY(arena_printf(env->arena, &count, "%d", r->page));
+        TRY(add_header(env, list, "x-ms-max-item-count", count));
+    }
     return r->if_match != NULL ? add_header(env, list, "If-Match", span_str(r->if_match)) : OK;
 }
 
@@ -449,6 +465,9 @@ static err read_reply(struct transfer *t, CURLcode result, struct remote_http_re
                             1000;
     date = t->date[0] != '\0' ? curl_getdate(t->date, NULL) : -1;
     reply->date_ms = date > 0 ? (int64_t)date * 1000 : 0;
+    if (t->page_next[0] != '\0') {
+        TRY(arena_copy(arena, span_str(t->page_next), &reply->page_next));
+    }
     return t->error_name[0] != '\0' ? arena_copy(arena, span_str(t->error_name), &reply->error_name)
                                     : OK;
 }

@@ -42,11 +42,13 @@ enum remote_http_stage {
 
 struct remote_http_request {
     const char *method;
-    struct span path;     /* with its query; with `url` absent */
-    struct span url;      /* the whole of it, of a target without address */
-    struct span body;     /* JSON; absent: none */
-    struct span token;    /* Authorization; or absent */
-    const char *if_match; /* or NULL */
+    struct span path;      /* with its query; with `url` absent */
+    struct span url;       /* the whole of it, of a target without address */
+    struct span body;      /* JSON; absent: none */
+    struct span token;     /* Authorization; or absent */
+    const char *if_match;  /* or NULL */
+    int page;              /* x-ms-max-item-count; 0: not sent */
+    struct span page_from; /* x-ms-continuation; or absent */
     size_t answer_max;
 };
 
@@ -57,6 +59,7 @@ struct remote_http_reply {
     int status;
     struct span body;
     struct span error_name;                       /* iothub-errorcode; or absent */
+    struct span page_next;                        /* x-ms-continuation; or absent */
     int64_t retry_after_ms;                       /* 0: it did not say */
     int64_t date_ms;                              /* of the other side's clock; 0: it did not say */
     int64_t name_ms, connect_ms, tls_ms, took_ms; /* from the beginning to the end of each; 0: not

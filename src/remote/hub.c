@@ -81,6 +81,8 @@ err remote_hub_send(struct hub_talk *t, const struct hub_request *r,
                                            .body = r->body,
                                            .token = t->token,
                                            .if_match = r->if_match,
+                                           .page = r->page,
+                                           .page_from = r->page_from,
                                            .answer_max = LIMIT_HUB_ANSWER };
 
     TRY(make_path(t->call.env->arena, r, &request.path));

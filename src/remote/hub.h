@@ -22,8 +22,10 @@ struct hub_request {
     const char *method;
     const char *folder; /* "devices", "twins" */
     struct span device_id;
-    struct span body;     /* absent: none */
-    const char *if_match; /* as it goes out; or NULL */
+    struct span body;      /* absent: none */
+    const char *if_match;  /* as it goes out; or NULL */
+    int page;              /* of a query: at most so many rows, … */
+    struct span page_from; /* … from there on; or absent */
 };
 err remote_hub_send(struct hub_talk *t, const struct hub_request *r,
                     struct remote_http_reply *ret_reply);
@@ -41,6 +43,10 @@ err remote_hub_place(struct remote_http_pool *pool, const struct env *env,
 err remote_hub_take_away(struct remote_http_pool *pool, const struct env *env,
                          const struct linked_hub *link, struct span device_id,
                          struct elsewhere_answer *ret_answer);
+
+err remote_hub_list(struct remote_http_pool *pool, const struct env *env,
+                    const struct linked_hub *link, struct span token, struct span **ret_ids,
+                    size_t *ret_n, struct span *ret_token, struct elsewhere_answer *ret_answer);
 
 err remote_hub_check(struct remote_http_pool *pool, const struct env *env,
                      const struct linked_hub *link, bool (*is_over)(void),

@@ -35,6 +35,13 @@ static err take_away(void *arg, const struct env *env, const struct linked_hub *
     return remote_hub_take_away(pool_of(arg), env, link, device_id, ret_answer);
 }
 
+static err list(void *arg, const struct env *env, const struct linked_hub *link, struct span token,
+                struct span **ret_ids, size_t *ret_n, struct span *ret_token,
+                struct elsewhere_answer *ret_answer)
+{
+    return remote_hub_list(pool_of(arg), env, link, token, ret_ids, ret_n, ret_token, ret_answer);
+}
+
 static err post(void *arg, const struct env *env, struct span url, struct span body,
                 struct span *ret_body, struct elsewhere_answer *ret_answer)
 {
@@ -64,6 +71,7 @@ err remote_open(const struct remote_config *config, struct remote **ret_remote)
                                        .place = place,
                                        .take_away = take_away,
                                        .post = post,
+                                       .list = list,
                                        .check = check,
                                        .cancel = cancel };
     TRY(remote_http_open(config, &r->pool));

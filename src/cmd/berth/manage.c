@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-enum { PAGE_DEPTH = 16, LINK_MAX = 8192 };
+enum { PAGE_DEPTH = 16, LINK_MAX = 8192, BUSY_TRIES = 20 };
 
 err berth_manage_list(struct cli *cli, const struct endpoint *to, const char *path,
                       const struct view_column *columns, const char *what)
@@ -44,6 +44,22 @@ static err hand_page(struct cli *cli, const struct manage_each *each, struct spa
     return buf_ok(next);
 }
 
+/* A server that has too much to do, or that asks one which has, is asked again when it says. */
+static err send_patiently(struct cli *cli, const struct endpoint *to,
+                          const struct http_request *request, struct http_reply *ret_reply)
+{
+    for (int tries = 0;; tries++) {
+        TRY(berth_http_exchange(cli, to, request, ret_reply));
+        if (ret_reply->status != 429 || tries == BUSY_TRIES) {
+            break;
+        }
+        (void)sleep(ret_reply->retry_after_s > 0 ? (unsigned)ret_reply->retry_after_s : 1);
+    }
+    return ret_reply->status >= 200 && ret_reply->status <= 299
+               ? OK
+               : berth_http_fault(ret_reply->status, ret_reply->body, request->what);
+}
+
 err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct manage_each *each)
 {
     char path[LINK_MAX];
@@ -56,7 +72,7 @@ err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct m
     do {
         cli->arena.used = mark;
         request.path = buf_cstr(&next);
-        TRY(berth_http_send(cli, to, &request, &reply));
+        TRY(send_patiently(cli, to, &request, &reply));
         TRY(hand_page(cli, each, reply.body, &next));
     } while (next.len > 0);
     cli->arena.used = mark;
