@@ -3,10 +3,10 @@
  * a walk. */
 #include "core/placements.h"
 
+#include "core/candidates.h"
 #include "model/limits.h"
 #include "store/link.h"
 #include "store/store.h"
-#include "json/json.h"
 
 enum { REMEMBERED = 64 };
 
@@ -25,9 +25,8 @@ struct walk {
     core_placements_fn fn;
     void *arg;
     struct store_tx *tx;
-    enum allocation_policy policy; /* the instance's */
-    struct linked_hub *others;     /* links that a device may move to */
-    size_t n_others;
+    struct instance instance;
+    struct core_links links;
     struct remembered *remembered;
 };
 
@@ -45,37 +44,23 @@ const char *core_stay_word(enum core_stay stay)
 
 /* ---- would it move? ---- */
 
-static bool is_named(const json *hubs, struct span host_name)
-{
-    for (size_t i = 0; i < json_array_len(hubs); i++) {
-        if (span_eq_nocase(json_text(json_array_at(hubs, i)), host_name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Is there a hub for its devices but this one? Which it is may depend on the device, that there is
  * one does not. */
 static err has_other_hub(const struct walk *w, const struct enrollment *e, bool *ret_has)
 {
-    AUTO(json) json *hubs = NULL;
-    enum allocation_policy policy =
-        e->allocation_policy != ALLOCATION_DEFAULT ? e->allocation_policy : w->policy;
-    size_t n_named;
+    struct core_candidates c;
+    enum allocation_policy policy = e->allocation_policy != ALLOCATION_DEFAULT
+                                        ? e->allocation_policy
+                                        : w->instance.allocation_policy;
 
-    if (!span_is_absent(e->iot_hubs)) {
-        TRY(json_parse(e->iot_hubs, LIMIT_JSON_DEPTH, &hubs));
-    }
-    n_named = json_array_len(hubs);
+    TRY(core_candidates_get(w->env, &w->instance, &w->links, e, &c));
     *ret_has = false;
-    for (size_t i = 0; i < w->n_others && !*ret_has; i++) {
-        const struct linked_hub *link = &w->others[i];
+    for (size_t i = 0; i < c.n && !*ret_has; i++) {
+        const struct core_link *link = core_candidate(&c, i);
 
-        *ret_has =
-            n_named > 0 ? is_named(hubs, link->host_name) : link->apply_allocation_policy != 0;
+        *ret_has = !link->is_draining && !span_eq(link->host_name, w->what->hub);
     }
-    *ret_has = *ret_has && (policy != ALLOCATION_STATIC || n_named == 1);
+    *ret_has = *ret_has && (policy != ALLOCATION_STATIC || c.n_named == 1);
     return OK;
 }
 
@@ -137,26 +122,11 @@ static err judge_stay(const struct walk *w, const struct registration *r, enum c
 
 /* ---- the walk ---- */
 
-static err read_others(struct walk *w)
+static err read_links(struct walk *w)
 {
-    struct instance instance = { .id_scope = w->what->id_scope };
-    const struct linked_hub prefix = { .id_scope = w->what->id_scope };
-    const struct store_scan scan = {
-        .prefix = &prefix, .n_prefix = 1, .without_secrets = true, .limit = LIMIT_LINKED_HUBS
-    };
-    struct linked_hub *links;
-    size_t n;
-
-    TRY(store_get(w->tx, &KIND_INSTANCE, &instance, w->env->arena, &instance));
-    TRY(store_scan(w->tx, &KIND_LINKED_HUB, &scan, w->env->arena, &links, &n));
-    w->policy = instance.allocation_policy;
-    w->others = links;
-    for (size_t i = 0; i < n; i++) {
-        if (!links[i].is_draining && !span_eq(links[i].host_name, w->what->hub)) {
-            w->others[w->n_others++] = links[i];
-        }
-    }
-    return OK;
+    w->instance = (struct instance){ .id_scope = w->what->id_scope };
+    TRY(store_get(w->tx, &KIND_INSTANCE, &w->instance, w->env->arena, &w->instance));
+    return core_links_get(w->env, w->tx, &w->instance, &w->links);
 }
 
 static err hand(const void *row, void *arg, bool *more)
@@ -194,7 +164,7 @@ static err walk_all(struct store_tx *tx, void *arg)
         scan.after = &behind;
     }
     if (w->what->judges_stay) {
-        TRY(read_others(w));
+        TRY(read_links(w));
     }
     return store_walk(tx, &KIND_REGISTRATION, &scan, w->env->arena, hand, w);
 }
