@@ -4,9 +4,9 @@
 
 #include "api/dps_json.h"
 #include "api/dps_tpm.h"
+#include "api/pacing.h"
 #include "core/core.h"
 #include "hub/hub.h"
-#include "model/limits.h"
 
 static struct dps_reply refusal(struct verdict v)
 {
@@ -50,9 +50,20 @@ static void ensure_disabled_state(const struct env *env, const struct dps_reques
     }
 }
 
-static err write_body(const struct env *env, const struct dps_request *request,
-                      const struct registration *r, struct dps_reply *reply)
+/* When to ask what became of it. */
+static int poll_in_s(const struct env *env, const struct core_outcome *outcome)
 {
+    const struct registration *r = &outcome->registration;
+    int64_t wait_ms = env->turn != NULL ? env->turn->wait_ms(env->turn) : 0;
+
+    return pacing_poll_s(r->status != REGISTRATION_ASSIGNING, wait_ms + outcome->wait_ms,
+                         (uint8_t)span_hash(r->operation_id));
+}
+
+static err write_body(const struct env *env, const struct dps_request *request,
+                      const struct core_outcome *outcome, struct dps_reply *reply)
+{
+    const struct registration *r = &outcome->registration;
     struct buf out = arena_buf(env->arena);
     struct json_writer w = json_writer_over(&out);
     bool is_disabled = r->status == REGISTRATION_DISABLED;
@@ -73,7 +84,7 @@ static err write_body(const struct env *env, const struct dps_request *request,
         dps_json_write_result(r, NULL, &w);
         reply->status = 200;
     }
-    reply->retry_after_s = reply->status == 202 ? LIMIT_POLL_INTERVAL_S : 0;
+    reply->retry_after_s = reply->status == 202 ? poll_in_s(env, outcome) : 0;
     return arena_buf_end(env->arena, &out, &reply->body);
 }
 
@@ -147,7 +158,7 @@ static err reply_to(const struct env *env, const struct dps_request *request,
     ensure_disabled_state(env, request, outcome);
     reply = refusal(verdict_of(outcome));
     if (is_state(outcome)) {
-        TRY(write_body(env, request, &outcome->registration, &reply));
+        TRY(write_body(env, request, outcome, &reply));
     } else if (!span_is_absent(outcome->challenge)) {
         TRY(dps_tpm_write_challenge(env, outcome->challenge, &reply.body));
     }

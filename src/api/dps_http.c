@@ -83,16 +83,19 @@ static err handle_lookup(struct http_call *call)
     return handle(call, OPERATION_LOOKUP);
 }
 
-#define DPS(method_, path_, handle_, operation_)                                                   \
+#define DPS(method_, path_, handle_, operation_, turn_)                                            \
     {                                                                                              \
         .method = method_, .path = path_, .handle = handle_, .surface = "dps-http",                \
-        .operation = operation_, .needs_api_version = true, .refuse = error_write_provisioning     \
+        .operation = operation_, .needs_api_version = true, .turn = turn_,                         \
+        .refuse = error_write_provisioning                                                         \
     }
 
 const struct http_route HTTP_DPS_ROUTES[] = {
-    DPS("PUT", "/{scope}/registrations/{id}/register", handle_register, "register"),
+    DPS("PUT", "/{scope}/registrations/{id}/register", handle_register, "register",
+        SURFACE_TURN_BEGIN),
     DPS("GET", "/{scope}/registrations/{id}/operations/{operation}", handle_operation_status,
-        "get-operation-status"),
-    DPS("POST", "/{scope}/registrations/{id}", handle_lookup, "get-registration"),
+        "get-operation-status", SURFACE_TURN_FINISH),
+    DPS("POST", "/{scope}/registrations/{id}", handle_lookup, "get-registration",
+        SURFACE_TURN_BEGIN),
     { 0 },
 };

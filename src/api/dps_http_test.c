@@ -99,7 +99,7 @@ static void register_device(char ret_rest[256])
     assert_int_equal(sscanf(r.body, "{\"operationId\":\"%64[^\"]\",\"status\":\"assigning\"}", id),
                      1);
     assert_null(strstr(r.body, "registrationState"));
-    assert_string_equal(wire_header(&r, "Retry-After"), "3");
+    assert_string_equal(wire_header(&r, "Retry-After"), "1");
     assert_string_equal(wire_header(&r, "Content-Type"), "application/json; charset=utf-8");
     (void)snprintf(location, sizeof(location), "https://localhost:443%s", target("/dev1/register"));
     assert_string_equal(wire_header(&r, "Location"), location);

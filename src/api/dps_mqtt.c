@@ -255,6 +255,7 @@ enum surface_step dps_mqtt_publish(struct dps_mqtt *d, const struct mqtt_publish
     if (p->topic.len > LIMIT_MQTT_TOPIC || !err_is_ok(topic_parse_dps_request(p->topic, &r))) {
         return dps_mqtt_close(d, REASON_TOPIC_FORBIDDEN, NULL, io);
     }
+    io->turn = r.operation == TOPIC_DPS_POLL ? SURFACE_TURN_FINISH : SURFACE_TURN_BEGIN;
     t = io->new_task(io);
     if (t == NULL) {
         return throttle(d, p, &r, io);

@@ -121,7 +121,7 @@ static void register_device(struct wire *w, char ret_topic[256])
 
     wire_publish(w, REGISTER "1", SPAN(""), 1, 5);
     assert_int_equal(wire_expect(w, MQTT_PUBACK).packet_id, 5);
-    body = expect_response(w, "$dps/registrations/res/202/?$rid=1&retry-after=3");
+    body = expect_response(w, "$dps/registrations/res/202/?$rid=1&retry-after=1");
     assert_true(wire_contains(body, "\"status\":\"assigning\"}"));
     assert_false(wire_contains(body, "registrationState"));
     (void)snprintf(ret_topic, 256, POLL "2&operationId=%s", operation_id_of(body));
@@ -297,7 +297,7 @@ static void responses_follow_the_subscription(void **state)
     assert_int_equal(wire_expect_suback(&w), 0);
     wire_publish(&w, REGISTER "a%20b", SPAN("{}"), 0, 0);
     p = wire_expect(&w, MQTT_PUBLISH); /* no PUBACK for QoS 0 */
-    wire_expect_text(p.publish.topic, "$dps/registrations/res/202/?$rid=a%20b&retry-after=3");
+    wire_expect_text(p.publish.topic, "$dps/registrations/res/202/?$rid=a%20b&retry-after=1");
     assert_int_equal(p.publish.qos, 0);
     wire_subscribe(&w, FILTER, 2);
     assert_int_equal(wire_expect_suback(&w), 1);

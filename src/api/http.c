@@ -142,11 +142,13 @@ static enum surface_step begin_request(struct http_surface *s, struct surface_io
 {
     struct router_match match;
     const struct http_route *route;
-    struct task *t = io->new_task(io);
+    struct task *t;
     struct http_work *w;
 
     router_find(request->method, request->path, &match);
     route = match.route ? match.route : match.near ? match.near : &no_route;
+    io->turn = route->turn;
+    t = io->new_task(io);
     if (t == NULL) {
         io->consumed += len;
         return throttle(io, route, request);

@@ -78,6 +78,7 @@ struct http_route {
     bool needs_api_version;
     bool takes_any_body; /* not JSON alone */
     bool is_unsafe;      /* a GET that changes something (RFC 9110 9.2.1): does not serve HEAD */
+    enum surface_turn turn;
     void (*refuse)(const struct env *env, struct verdict v,
                    struct buf *out); /* error body of this surface */
 };

@@ -144,13 +144,28 @@ static err ready_headers(struct http_work *w)
     return OK;
 }
 
+/* A task whose turn it was not is run again (env.turn). */
+static void forget_answer(struct http_work *w)
+{
+    struct http_call *call = &w->call;
+
+    w->headers = w->few;
+    w->n_headers = 0;
+    call->status = 0;
+    call->n_headers = call->n_more_headers = 0;
+    call->body = SPAN_NONE;
+    call->close = false;
+}
+
 static void run(struct task *t)
 {
     struct http_work *w = t->state;
     size_t mark = t->arena.used;
     const struct service *service = t->service;
-    err e = w->is_resumed ? w->call.parked.answer(&w->call) : answer(w);
+    err e;
 
+    forget_answer(w);
+    e = w->is_resumed ? w->call.parked.answer(&w->call) : answer(w);
     if (err_is_ok(e) && !w->is_resumed && w->call.parked.call != NULL) {
         t->note.is_part = true;
         return;

@@ -10,6 +10,9 @@ static const char *const surfaces[METRICS_SURFACES] = {
     "dps-mqtt", "dps-http", "service", "manage", "hub-mqtt", "hub-http", "ops", "other",
 };
 
+/* As enum front_lane_kind. */
+static const char *const lanes[METRICS_LANES] = { "other", "scope", "strangers", "door" };
+
 /* Upper bounds, µs; the last bucket has none. */
 static const uint64_t bounds_us[METRICS_LATENCY_BUCKETS] = {
     500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000, 5000000,
@@ -112,8 +115,30 @@ static void print_connections(struct metrics *m, struct buf *out)
                 get(&m->timeouts));
     print_value(out, "berth_tasks_in_flight", "gauge", "Requests with a worker or the sink.",
                 get(&m->tasks_in_flight));
-    print_value(out, "berth_throttled_total", "counter", "Requests refused for want of room.",
-                get(&m->throttled));
+}
+
+static void print_by_lane(struct buf *out, const char *name, const char *type, const char *help,
+                          _Atomic uint64_t counters[METRICS_LANES])
+{
+    print_head(out, name, type, help);
+    for (size_t i = 0; i < METRICS_LANES; i++) {
+        buf_printf(out, "%s{lane=\"%s\"} %llu\n", name, lanes[i],
+                   (unsigned long long)get(&counters[i]));
+    }
+}
+
+static void print_lanes(struct metrics *m, struct buf *out)
+{
+    print_by_lane(out, "berth_throttled_total", "counter", "Requests refused for want of room.",
+                  m->throttled);
+    print_by_lane(out, "berth_requests_waiting", "gauge", "Requests that wait for a worker.",
+                  m->jobs_waiting);
+    print_by_lane(out, "berth_lanes_waiting", "gauge",
+                  "Hubs and addresses, scopes, strangers, newcomers: whose requests wait.",
+                  m->lanes);
+    print_value(out, "berth_requests_put_back_total", "counter",
+                "Requests that got in line once more, with those of their group.",
+                get(&m->put_back));
 }
 
 static void print_telemetry(const struct service *service, struct buf *out)
@@ -200,6 +225,7 @@ void metrics_print(const struct service *service, struct buf *out)
     buf_printf(out, "berth_build_info{version=\"%s\"} 1\n",
                service->version != NULL ? service->version : "");
     print_connections(m, out);
+    print_lanes(m, out);
     print_requests(m, out);
     print_latency(m, out);
     print_value(out, "berth_telemetry_events_total", "counter", "Telemetry events accepted.",

@@ -7,14 +7,22 @@
 
 #include "api/surface.h"
 
-enum { METRICS_LATENCY_BUCKETS = 12, METRICS_SURFACES = 8, METRICS_SEAL_KEYS = 4 };
+enum {
+    METRICS_LATENCY_BUCKETS = 12,
+    METRICS_SURFACES = 8,
+    METRICS_SEAL_KEYS = 4,
+    METRICS_LANES = 4
+};
 
 struct metrics {
     _Atomic uint64_t connections_accepted, connections_open;
     _Atomic uint64_t handshakes_ok, handshakes_failed, handshakes_in_flight;
     _Atomic uint64_t timeouts; /* connections closed at a deadline */
     _Atomic uint64_t telemetry_events, telemetry_bytes;
-    _Atomic uint64_t tasks_in_flight, throttled;
+    _Atomic uint64_t tasks_in_flight;
+    /* By whose turn they would have taken (front/lanes.h); the latter two as of now. */
+    _Atomic uint64_t throttled[METRICS_LANES], lanes[METRICS_LANES], jobs_waiting[METRICS_LANES];
+    _Atomic uint64_t put_back;                                 /* requests that waited twice */
     _Atomic uint64_t requests[METRICS_SURFACES][REASON_COUNT]; /* by surface and how they ended */
     _Atomic uint64_t latency[METRICS_LATENCY_BUCKETS + 1];     /* whole request to answer */
     _Atomic uint64_t latency_sum_us, latency_count;

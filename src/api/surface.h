@@ -89,6 +89,13 @@ struct task {
     struct access_note note;
 };
 
+/* Whose turn a task takes. */
+enum surface_turn {
+    SURFACE_TURN_OWN,    /* surface.lane's */
+    SURFACE_TURN_BEGIN,  /* that of whom the task finds it to be (env.turn): it begins something */
+    SURFACE_TURN_FINISH, /* the same, and it asks for what was begun before */
+};
+
 /* One call's view of the connection. */
 struct surface_io {
     uint8_t *in; /* received, not yet consumed; the surface may write into it (de-chunking) */
@@ -100,8 +107,9 @@ struct surface_io {
      * io->retry_after_s. Taken at most once a call; it must then be returned through *ret_task with
      * SURFACE_WORK or _APPEND. */
     struct task *(*new_task)(struct surface_io *io);
-    int retry_after_s;
-    struct task *task; /* out: with SURFACE_WORK, SURFACE_APPEND */
+    enum surface_turn turn; /* in: set before new_task */
+    int retry_after_s;      /* with finish(): of a task that ends with THROTTLED */
+    struct task *task;      /* out: with SURFACE_WORK, SURFACE_APPEND */
     /* A decision made without a task (a malformed CONNECT, say): write its log line. Copies. */
     void (*note)(struct surface_io *io, const struct access_note *note);
 };

@@ -10,6 +10,7 @@
 #include "core/decision.h"
 #include "core/plan.h"
 #include "core/register.h"
+#include "core/turn.h"
 #include "store/decision.h"
 
 static bool is_disabled(struct verdict v)
@@ -22,6 +23,7 @@ err core_refuse(const struct env *env, const struct claim *claim, struct verdict
     struct core_reading names;
     struct decision d;
 
+    TRY(core_turn_take_stranger(env));
     TRY(core_reading_names(env, claim, &names));
     core_decision_begin(env, claim, names.id_scope, names.registration_key, &d);
     TRY(core_decision_presented(env, claim, &d));
@@ -191,6 +193,7 @@ err core_lookup(const struct env *env, const struct claim *claim, struct core_ou
         return ERR(NOMEM);
     }
     TRY(core_reading_run(env, claim, reading));
+    TRY(core_turn_take_found(env, reading));
     outcome.verdict = reading->found.verdict;
     outcome.has_registration = reading->has_registration;
     outcome.registration = reading->registration;

@@ -22,6 +22,7 @@ struct core_outcome {
     struct registration registration; /* as stored, spans in the request's arena */
     struct span challenge; /* TPM_CHALLENGED: the key to sign with, wrapped for the TPM (6.5) */
     struct placed placed;  /* its device on the hub */
+    int64_t wait_ms; /* ASSIGNING: how long it is likely to be so; 0: not known, or not long */
 };
 
 /* Registers (OPERATION_REGISTER): attests, allocates, stores registration, hub device and decision
@@ -30,8 +31,8 @@ struct core_outcome {
  * registration.operation_id is the operation to poll and .status is what the poll will find
  * (ASSIGNED or FAILED); what is answered now is "assigning". ENROLLMENT_DISABLED: the registration
  * is stored as DISABLED and given back. TPM_CHALLENGED: a key was stored to wait for, and is given
- * wrapped. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full), ERR_IO.
- */
+ * wrapped. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full, or not
+ * its turn: env->turn; for the other functions likewise), ERR_IO. */
 err core_register(const struct env *env, const struct claim *claim, const struct core_tools *tools,
                   struct core_outcome *ret_outcome);
 

@@ -13,6 +13,7 @@
 #include "core/plan.h"
 #include "core/reading.h"
 #include "core/registration.h"
+#include "core/turn.h"
 #include "model/limits.h"
 #include "store/decision.h"
 #include "util/base64.h"
@@ -394,6 +395,7 @@ static err try_register(struct registering *g, struct core_reading *reading)
     bool is_x509;
 
     TRY(core_reading_run(g->env, g->claim, reading));
+    TRY(core_turn_take_found(g->env, reading));
     TRY(core_decision_describe(g->env, g->claim, reading, &g->decision));
     g->verdict = reading->found.verdict;
     g->is_outdated = false;

@@ -25,6 +25,9 @@ struct front_task {
     struct front_task *next; /* of the connection's appends */
     int64_t began_us;
     bool is_back;
+    struct env_turn turn;
+    size_t arena_mark; /* what lies behind belongs to one run */
+    bool is_put_back;  /* to wait for its turn */
 };
 
 struct front_input {

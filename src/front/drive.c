@@ -6,6 +6,7 @@
 #include "front/drive.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -13,10 +14,11 @@
 #include "api/metrics.h"
 #include "front/front.h"
 
-enum { STEPS_AT_ONCE = 64 };
+enum { STEPS_AT_ONCE = 64, SAY_AGAIN_MS = 60 * 1000 };
 
 struct front_surface_box {
     struct front_conn *conn;
+    struct front_lane proven; /* whose its latest request turned out to be; else all zero */
     _Alignas(max_align_t) struct surface surface; /* and the rest of its struct behind */
 };
 
@@ -57,6 +59,23 @@ static const struct surface_ops *ops_of(const struct front_conn *c)
 
 /* ---- tasks ---- */
 
+/* An operator wants to know, but not of each. */
+static void say_throttled(struct front_loop *l, const struct access_note *note)
+{
+    const struct front_config *config = l->config;
+    char text[256];
+
+    if (front_loop_clock_ms(l) < l->say_throttled_ms || config->on_event == NULL) {
+        return;
+    }
+    l->say_throttled_ms = front_loop_clock_ms(l) + SAY_AGAIN_MS;
+    (void)snprintf(text, sizeof(text),
+                   "%zu requests wait for a worker. Those of whom most are, '%.*s' among them, are "
+                   "refused for now; all others are served.",
+                   front_work_waiting(l->work), SPAN_FMT(span_first(note->scope, 64)));
+    config->on_event(config->arg, FRONT_WARNING, "throttled", text);
+}
+
 static void report(const struct front_conn *c, const struct access_note *note,
                    const char *tracking_id, int64_t took_us)
 {
@@ -64,6 +83,9 @@ static void report(const struct front_conn *c, const struct access_note *note,
 
     if (note->is_part) {
         return;
+    }
+    if (note->reason == REASON_THROTTLED) {
+        say_throttled(c->loop, note);
     }
     took_us += note->waited_us;
     metrics_request(service_of(c)->metrics, note, (uint64_t)took_us);
@@ -81,10 +103,90 @@ static void on_note(struct surface_io *io, const struct access_note *note)
     report(call->conn, note, "", 0);
 }
 
+/* ---- turns ---- */
+
+/* Without its port. */
+static uint32_t hash_of_address(const struct peer *peer)
+{
+    const char *port = strrchr(peer->address, ':');
+
+    return span_hash(port != NULL ? span_of(peer->address, (size_t)(port - peer->address))
+                                  : span_str(peer->address));
+}
+
+/* Whose turn a task of the connection takes. Who has proven whose it is goes straight to its lane;
+ * what it proves next is looked at there. */
+static struct front_lane lane_of(const struct front_conn *c, enum surface_turn turn)
+{
+    struct front_lane lane = { .kind = FRONT_LANE_OTHER, .owner = c->box->surface.lane };
+
+    if (turn == SURFACE_TURN_OWN) {
+        return lane;
+    }
+    lane = c->box->proven.kind == FRONT_LANE_SCOPE
+               ? c->box->proven
+               : (struct front_lane){ .kind = FRONT_LANE_DOOR, .group = hash_of_address(&c->peer) };
+    lane.is_finishing = turn == SURFACE_TURN_FINISH;
+    return lane;
+}
+
+/* Devices whose leaf has the same issuer, and who name the same scope, are of the same group as a
+ * rule. Only worth its while if there is a line. */
+static uint64_t sign_of(const struct front_task *t)
+{
+    const struct front_conn *c = t->conn;
+    struct front_loop *l = c->loop;
+    uint64_t issuer;
+
+    if (t->job.lane.kind != FRONT_LANE_DOOR || c->peer.n_chain == 0 ||
+        front_work_waiting(l->work) == 0) {
+        return 0;
+    }
+    issuer = (uint64_t)crypto_x509_issuer_hash(l->crypto, c->chain[0]);
+    return (issuer << 32 | span_hash(t->task.note.scope)) + 1;
+}
+
+/* On a worker, within run_work. */
+static bool on_take_turn(struct env_turn *turn, struct span id_scope, struct span group)
+{
+    struct front_task *t = OUTER(struct front_task, turn, turn);
+    struct front_lane lane = { .kind = FRONT_LANE_STRANGERS };
+    enum front_turn when;
+
+    if (span_is_absent(id_scope)) {
+        lane.group = hash_of_address(&t->conn->peer);
+    } else {
+        lane = (struct front_lane){ .kind = FRONT_LANE_SCOPE,
+                                    .is_finishing = t->job.lane.is_finishing,
+                                    .owner = span_hash(id_scope),
+                                    .group = span_is_absent(group) ? 0 : span_hash(group) };
+    }
+    when = front_work_take_turn(t->conn->loop->work, &t->job, &lane);
+    t->is_put_back = when == FRONT_TURN_LATER;
+    if (when != FRONT_TURN_NOW) {
+        _Atomic uint64_t *counter = when == FRONT_TURN_LATER
+                                        ? &service_of(t->conn)->metrics->put_back
+                                        : &service_of(t->conn)->metrics->throttled[lane.kind];
+
+        (void)atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    }
+    return when == FRONT_TURN_NOW;
+}
+
+static int64_t on_wait_ms(struct env_turn *turn)
+{
+    struct front_task *t = OUTER(struct front_task, turn, turn);
+
+    return front_work_wait_ms(t->conn->loop->work, &t->job.lane);
+}
+
 static void run_work(struct front_job *job, struct front_worker *w)
 {
     struct front_task *t = OUTER(struct front_task, job, job);
     struct env *env = &t->task.env;
+
+    t->is_put_back = false;
+    t->task.arena.used = t->arena_mark;
 
     env->store = t->task.service->store;
     env->sink = t->task.service->sink;
@@ -95,7 +197,11 @@ static void run_work(struct front_job *job, struct front_worker *w)
     env->links = w->links;
     env->geo = t->task.service->geo;
     t->task.run(&t->task);
-    front_loop_post(t->conn->loop, &t->post);
+    if (t->is_put_back) {
+        front_work_submit(t->conn->loop->work, job);
+    } else {
+        front_loop_post(t->conn->loop, &t->post);
+    }
 }
 
 static void on_appended(struct sink_append *a, err result)
@@ -158,17 +264,19 @@ static struct task *on_new_task(struct surface_io *io)
 {
     struct call *call = (struct call *)io;
     struct front_conn *c = call->conn;
+    struct front_lane lane = lane_of(c, io->turn);
 
     assert(call->task == NULL);
-    if (!front_work_is_full(c->loop->work, c->box->surface.lane)) {
+    if (!front_work_is_full(c->loop->work, &lane)) {
         call->task = make_task(c);
     }
     if (call->task == NULL) {
-        io->retry_after_s = front_work_retry_after_s(c->loop->work);
-        (void)atomic_fetch_add_explicit(&service_of(c)->metrics->throttled, 1,
+        io->retry_after_s = front_work_retry_after_s(c->loop->work, &lane);
+        (void)atomic_fetch_add_explicit(&service_of(c)->metrics->throttled[lane.kind], 1,
                                         memory_order_relaxed);
         return NULL;
     }
+    call->task->job.lane = lane;
     return &call->task->task;
 }
 
@@ -177,7 +285,12 @@ static void start_work(struct front_conn *c, struct front_task *t)
     c->work = t;
     t->post.run = on_work_back;
     t->job.run = run_work;
-    t->job.lane = c->box->surface.lane;
+    t->arena_mark = t->task.arena.used;
+    t->job.sign = sign_of(t);
+    if (t->job.lane.kind != FRONT_LANE_OTHER) {
+        t->turn = (struct env_turn){ .take = on_take_turn, .wait_ms = on_wait_ms };
+        t->task.env.turn = &t->turn;
+    }
     front_work_submit(c->loop->work, &t->job);
 }
 
@@ -280,8 +393,15 @@ void front_drive_step(struct front_conn *c)
 static void finish(struct front_conn *c, struct front_task *t)
 {
     struct call call = call_for(c);
-    enum surface_step step = ops_of(c)->finish(&c->box->surface, &t->task, &call.io);
+    enum surface_step step;
 
+    if (t->task.note.reason == REASON_THROTTLED) {
+        call.io.retry_after_s = front_work_retry_after_s(c->loop->work, &t->job.lane);
+    }
+    if (t->job.lane.kind != FRONT_LANE_OTHER) {
+        c->box->proven = t->job.lane;
+    }
+    step = ops_of(c)->finish(&c->box->surface, &t->task, &call.io);
     if (step != SURFACE_CLOSE) {
         step = SURFACE_IDLE; /* a step follows anyway */
     }
@@ -370,15 +490,6 @@ static void tell(struct surface *s, unsigned signals)
 
 /* ---- the connection's side ---- */
 
-/* Without its port. */
-static struct span address_of(const struct peer *peer)
-{
-    const char *port = strrchr(peer->address, ':');
-
-    return port != NULL ? span_of(peer->address, (size_t)(port - peer->address))
-                        : span_str(peer->address);
-}
-
 bool front_drive_open(struct front_conn *c)
 {
     const struct surface_ops *ops = ops_of(c);
@@ -394,7 +505,7 @@ bool front_drive_open(struct front_conn *c)
     c->box->surface.service = service_of(c);
     c->box->surface.peer = &c->peer;
     c->box->surface.tell = tell;
-    c->box->surface.lane = span_hash(address_of(&c->peer));
+    c->box->surface.lane = hash_of_address(&c->peer);
     ops->init(&c->box->surface, front_drive_wall_ms());
     return true;
 }

@@ -247,7 +247,7 @@ err front_open(const struct front_config *config, struct front **ret_front)
     TRY(make(config, &f));
     TRY(listen_all(f));
     TRY(front_tls_source_load(&f->config.tls, &source));
-    TRY(front_work_open(f->config.workers, &f->work));
+    TRY(front_work_open(f->config.workers, f->config.service->metrics, &f->work));
     TRY(init_loops(f, source));
     limit_connections(f, files);
     TRY(start_loops(f));

@@ -47,8 +47,8 @@ struct front_loop {
     bool is_paused, is_draining;
     struct front_conn *conns;
     size_t n_conns, n_handshakes;
-    size_t conns_max;    /* set before the loop starts */
-    int64_t say_full_ms; /* not before then again */
+    size_t conns_max;                      /* set before the loop starts */
+    int64_t say_full_ms, say_throttled_ms; /* not before then again */
     struct front_conn *ready, **ready_tail;
     struct front_memory memory;
 };

@@ -1,7 +1,6 @@
-/* front/work.c: one queue under a mutex, made of lanes, with a bit for each that has jobs. Of the
- * sleeping workers the one that fell asleep last is woken: as few as are needed take turns, and
- * what they use stays in the processor's caches. How long jobs take of late gives the wait that the
- * refused are told. */
+/* front/work.c: one queue under a mutex. Of the sleeping workers the one that fell asleep last is
+ * woken: as few as are needed take turns, and what they use stays in the processor's caches. How
+ * long jobs take of late gives the wait that the refused are told. */
 #include "front/work.h"
 
 #include <pthread.h>
@@ -9,9 +8,14 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/metrics.h"
 #include "model/limits.h"
 
-enum { JOB_GUESS_US = 5000 /* before any was measured */, JOB_MEAN_OVER = 64 /* jobs */ };
+enum {
+    JOB_GUESS_US = 5000, /* before any was measured */
+    JOB_MEAN_OVER = 64,  /* jobs */
+    JOBS_A_DEVICE = 2,   /* a register, a poll */
+};
 
 struct worker_thread {
     struct front_worker worker;
@@ -24,16 +28,11 @@ struct worker_thread {
     struct worker_thread *next_asleep;
 };
 
-struct lane {
-    struct front_job *head, *last; /* last: only when there is a head */
-    atomic_size_t n;
-};
-
 struct front_work {
     pthread_mutex_t lock;
-    struct lane lanes[FRONT_LANES];
-    uint64_t waiting;             /* a bit for each lane that has a head */
-    unsigned turn;                /* the lane that is looked at first */
+    struct front_lanes lanes;
+    struct pacing_line line; /* of those whose lane is empty: there is no place at all */
+    struct metrics *metrics;
     struct worker_thread *asleep; /* who fell asleep last, first */
     bool is_closing;
     atomic_size_t n_queued;
@@ -84,36 +83,15 @@ static struct worker_thread *take_sleeper(struct front_work *w)
     return t;
 }
 
-/* The first of the next lane that has any; `waiting` is not 0, the lock is held. */
-static struct front_job *take_turn(struct front_work *w)
+/* The lock is held. */
+static void show_lanes(struct front_work *w, enum front_lane_kind kind)
 {
-    uint64_t behind = w->waiting >> w->turn << w->turn;
-    unsigned i = (unsigned)__builtin_ctzll(behind != 0 ? behind : w->waiting);
-    struct lane *lane = &w->lanes[i];
-    struct front_job *job = lane->head;
-
-    lane->head = job->next;
-    (void)atomic_fetch_sub_explicit(&lane->n, 1, memory_order_relaxed);
-    if (lane->head == NULL) {
-        w->waiting &= ~(UINT64_C(1) << i);
+    if (w->metrics != NULL) {
+        atomic_store_explicit(&w->metrics->lanes[kind], w->lanes.n_lanes[kind],
+                              memory_order_relaxed);
+        atomic_store_explicit(&w->metrics->jobs_waiting[kind], w->lanes.n_jobs[kind],
+                              memory_order_relaxed);
     }
-    w->turn = (i + 1) % FRONT_LANES;
-    return job;
-}
-
-static void get_in_line(struct front_work *w, struct front_job *job)
-{
-    unsigned i = job->lane % FRONT_LANES;
-    struct lane *lane = &w->lanes[i];
-
-    (void)atomic_fetch_add_explicit(&lane->n, 1, memory_order_relaxed);
-    if (lane->head == NULL) {
-        lane->head = job;
-        w->waiting |= UINT64_C(1) << i;
-    } else {
-        lane->last->next = job;
-    }
-    lane->last = job;
 }
 
 /* NULL: closing, and nothing left. */
@@ -123,11 +101,12 @@ static struct front_job *next_job(struct worker_thread *t)
     struct front_job *job = NULL;
 
     (void)pthread_mutex_lock(&w->lock);
-    while (w->waiting == 0 && !w->is_closing) {
+    while (w->lanes.n == 0 && !w->is_closing) {
         sleep_until_woken(t);
     }
-    if (w->waiting != 0) {
-        job = take_turn(w);
+    job = front_lanes_take(&w->lanes);
+    if (job != NULL) {
+        show_lanes(w, job->lane.kind);
     }
     (void)pthread_mutex_unlock(&w->lock);
     return job;
@@ -166,7 +145,7 @@ static err start(struct worker_thread *t)
     return OK;
 }
 
-err front_work_open(int workers, struct front_work **ret_work)
+err front_work_open(int workers, struct metrics *metrics, struct front_work **ret_work)
 {
     AUTO(front_work)
     struct front_work *w = calloc(1, sizeof(*w) + (size_t)workers * sizeof(struct worker_thread));
@@ -177,6 +156,7 @@ err front_work_open(int workers, struct front_work **ret_work)
     (void)pthread_mutex_init(&w->lock, NULL);
     atomic_init(&w->mean_us, JOB_GUESS_US);
     w->n_threads = workers;
+    w->metrics = metrics;
     for (int i = 0; i < workers; i++) {
         w->threads[i].work = w;
         (void)pthread_cond_init(&w->threads[i].wake, NULL);
@@ -221,10 +201,10 @@ void front_work_submit(struct front_work *w, struct front_job *job)
 {
     struct worker_thread *sleeper;
 
-    job->next = NULL;
     (void)atomic_fetch_add_explicit(&w->n_queued, 1, memory_order_relaxed);
     (void)pthread_mutex_lock(&w->lock);
-    get_in_line(w, job);
+    front_lanes_put(&w->lanes, job);
+    show_lanes(w, job->lane.kind);
     sleeper = take_sleeper(w);
     (void)pthread_mutex_unlock(&w->lock);
     if (sleeper != NULL) {
@@ -232,31 +212,94 @@ void front_work_submit(struct front_work *w, struct front_job *job)
     }
 }
 
-static size_t queued(const struct front_work *w)
+size_t front_work_waiting(const struct front_work *w)
 {
     return atomic_load_explicit(&w->n_queued, memory_order_relaxed);
 }
 
-bool front_work_is_full(const struct front_work *w, unsigned lane)
+/* What one job costs a queue that all threads work at. */
+static int64_t cost_us(const struct front_work *w)
 {
-    const struct lane *l = &w->lanes[lane % FRONT_LANES];
+    return atomic_load_explicit(&w->mean_us, memory_order_relaxed) / w->n_threads + 1;
+}
 
-    return queued(w) >= LIMIT_WORK_QUEUE ||
-           atomic_load_explicit(&l->n, memory_order_relaxed) >= LIMIT_WORK_LANE;
+/* The lock is held. */
+static bool is_full(struct front_work *w, const struct front_lane *lane)
+{
+    size_t shares;
+    size_t ahead = front_lanes_ahead(&w->lanes, lane, &shares);
+
+    if (front_lanes_is_full(&w->lanes, lane, LIMIT_WORK_QUEUE)) {
+        return true;
+    }
+    return !lane->is_finishing && (int64_t)ahead * cost_us(w) >= LIMIT_WORK_WAIT_MS * 1000LL;
+}
+
+bool front_work_is_full(struct front_work *w, const struct front_lane *lane)
+{
+    size_t n = front_work_waiting(w);
+    bool result;
+
+    /* A third of all is what the least row may have. */
+    if (n < LIMIT_WORK_QUEUE / 4 && (int64_t)n * cost_us(w) < LIMIT_WORK_WAIT_MS * 1000LL) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    result = is_full(w, lane);
+    (void)pthread_mutex_unlock(&w->lock);
+    return result;
 }
 
 bool front_work_is_strained(const struct front_work *w)
 {
-    return queued(w) >= LIMIT_WORK_QUEUE / 2;
+    return front_work_waiting(w) >= LIMIT_WORK_STRAINED;
 }
 
-int front_work_retry_after_s(struct front_work *w)
+int64_t front_work_wait_ms(struct front_work *w, const struct front_lane *lane)
 {
-    int64_t mean_us = atomic_load_explicit(&w->mean_us, memory_order_relaxed);
-    int64_t wait_s = (int64_t)queued(w) * mean_us / w->n_threads / 1000000 + 1;
-    int64_t least = wait_s < LIMIT_RETRY_AFTER_MAX_S / 2 ? wait_s : LIMIT_RETRY_AFTER_MAX_S / 2;
+    size_t ahead = 0, shares;
+
+    if (front_work_waiting(w) > 0) {
+        (void)pthread_mutex_lock(&w->lock);
+        ahead = front_lanes_ahead(&w->lanes, lane, &shares);
+        (void)pthread_mutex_unlock(&w->lock);
+    }
+    return (int64_t)ahead * cost_us(w) / 1000;
+}
+
+int front_work_retry_after_s(struct front_work *w, const struct front_lane *lane)
+{
+    int64_t each_us = cost_us(w), now_us = clock_us();
+    struct pacing_line *line;
+    size_t shares = 1, ahead;
     uint8_t dice;
+    int s;
 
     crypto_random(&dice, sizeof(dice));
-    return (int)(least + least * dice / UINT8_MAX);
+    (void)pthread_mutex_lock(&w->lock);
+    line = front_lanes_line(&w->lanes, lane);
+    ahead = line != NULL ? front_lanes_ahead(&w->lanes, lane, &shares) : w->lanes.n;
+    s = pacing_return_s(line != NULL ? line : &w->line, now_us, (int64_t)ahead * each_us,
+                        (int64_t)shares * each_us * JOBS_A_DEVICE, dice);
+    (void)pthread_mutex_unlock(&w->lock);
+    return s;
+}
+
+/* Getting in line again costs a second look at the evidence, so only if there is a line. */
+enum front_turn front_work_take_turn(struct front_work *w, struct front_job *job,
+                                     const struct front_lane *lane)
+{
+    bool is_first = front_lane_is_same(&job->lane, lane), is_refused;
+
+    job->lane = *lane;
+    if (is_first || front_work_waiting(w) < (size_t)w->n_threads) {
+        return FRONT_TURN_NOW;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    if (job->sign != 0 && lane->kind == FRONT_LANE_SCOPE) {
+        front_lanes_learn(&w->lanes, job->sign, lane);
+    }
+    is_refused = is_full(w, lane);
+    (void)pthread_mutex_unlock(&w->lock);
+    return is_refused ? FRONT_TURN_REFUSED : FRONT_TURN_LATER;
 }

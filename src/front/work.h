@@ -1,13 +1,14 @@
-/* front/work.h: worker threads and the queue before them. Jobs of one lane run in the order they
- * were handed in; lanes that wait take turns, so that whoever waits in one lane waits for no more
- * than one job of each of the others, however many those have. A job runs from top to bottom on one
- * thread, and may block. */
+/* front/work.h: worker threads and the queue before them (front/lanes.h: whose turn it is). A job
+ * runs from top to bottom on one thread, and may block. */
 #ifndef FRONT_WORK_H
 #define FRONT_WORK_H
 
 #include "core/key_groups.h"
 #include "core/links.h"
 #include "crypto/cert_cache.h"
+#include "front/lanes.h"
+
+struct metrics;
 
 /* What a thread has of its own. */
 struct front_worker {
@@ -17,29 +18,36 @@ struct front_worker {
     struct core_links_cache *links;
 };
 
-enum { FRONT_LANES = 64 };
-
-struct front_job {
-    struct front_job *next; /* the queue's */
-    unsigned lane;          /* whose it is; any number, those that are alike by FRONT_LANES share */
-    /* Owns the job from here on. */
-    void (*run)(struct front_job *job, struct front_worker *w);
-};
-
 struct front_work;
-/* ERR_NOMEM, ERR_CRYPTO, ERR_IO (no thread). */
-err front_work_open(int workers, struct front_work **ret_work);
+/* Counts in *metrics, unless that is NULL. ERR_NOMEM, ERR_CRYPTO, ERR_IO (no thread). */
+err front_work_open(int workers, struct metrics *metrics, struct front_work **ret_work);
 /* Runs what is queued, then ends the threads. NULL-safe. */
 void front_work_close(struct front_work *w);
 
-/* Never fails: ask front_work_is_full before taking a request on. Any thread. */
+/* All of the following: any thread. */
+
+/* Never fails: ask front_work_is_full before taking a request on. */
 void front_work_submit(struct front_work *w, struct front_job *job);
-/* LIMIT_WORK_QUEUE jobs wait, or LIMIT_WORK_LANE of this lane. */
-bool front_work_is_full(const struct front_work *w, unsigned lane);
-/* Half of that: no new connections should be begun. */
+/* There is no place for it (front_lanes_is_full), or it would wait for more than
+ * LIMIT_WORK_WAIT_MS. */
+bool front_work_is_full(struct front_work *w, const struct front_lane *lane);
+/* LIMIT_WORK_STRAINED jobs wait: no new connections should be begun. */
 bool front_work_is_strained(const struct front_work *w);
-/* How long the queue will take at the pace of late, with a random part so that the refused do not
- * come back together: 1 to LIMIT_RETRY_AFTER_MAX_S. */
-int front_work_retry_after_s(struct front_work *w);
+/* How long a job of this lane has before it, at the pace of late. */
+int64_t front_work_wait_ms(struct front_work *w, const struct front_lane *lane);
+/* That wait, of all lanes. */
+size_t front_work_waiting(const struct front_work *w);
+/* When to come back, for who is refused a place in this lane: 1 to LIMIT_RETRY_AFTER_MAX_S. Each
+ * who is told gets a time of its own (api/pacing.h). */
+int front_work_retry_after_s(struct front_work *w, const struct front_lane *lane);
+
+enum front_turn {
+    FRONT_TURN_NOW,
+    FRONT_TURN_LATER,   /* submit it again: others of its lane are before it */
+    FRONT_TURN_REFUSED, /* its lane is full */
+};
+/* A job that runs has learned whose it is: `lane` becomes its lane. */
+enum front_turn front_work_take_turn(struct front_work *w, struct front_job *job,
+                                     const struct front_lane *lane);
 
 #endif

@@ -4,10 +4,12 @@
 #ifndef MODEL_ENV_H
 #define MODEL_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "util/guid.h"
+#include "util/span.h"
 
 struct arena;
 struct core_errands;
@@ -20,7 +22,19 @@ struct hub_limits;
 struct sink;
 struct store;
 
+/* A request's place among those of others. For who has proven whose it is, before anything dear is
+ * begun for it. */
+struct env_turn {
+    /* It is of this instance and this group of it; group absent: of an individual enrollment;
+     * id_scope absent: nobody's. False: others come first. Then it must be left with ERR_BUSY
+     * before it has changed anything: it is run again from its beginning, or refused. */
+    bool (*take)(struct env_turn *t, struct span id_scope, struct span group);
+    /* How long what waits now in the same place will take. */
+    int64_t (*wait_ms)(struct env_turn *t);
+};
+
 struct env {
+    struct env_turn *turn; /* NULL: it is always its turn */
     struct store *store;
     struct sink *sink;                  /* where events go; NULL: nobody wants them */
     struct crypto *crypto;              /* this worker's library context */

@@ -206,7 +206,8 @@ enum {
     LIMIT_C2D_LOCK_MAX_MS = 300 * 1000,      /* and the longest that a device may ask for */
     LIMIT_C2D_RETRY_MS = 1000,               /* a session's next try when the server was busy */
     LIMIT_DRAIN_MS = 10 * 1000,              /* from SIGTERM to closing what is left */
-    LIMIT_POLL_INTERVAL_S = 3,               /* retry-after while assigning */
+    LIMIT_POLL_INTERVAL_S = 3,               /* least retry-after while assigning … */
+    LIMIT_POLL_DECIDED_S = 1,                /* … when only the asking is left */
     LIMIT_RETRY_AFTER_MAX_S = 60,
 };
 
@@ -267,9 +268,10 @@ enum {
 enum {
     LIMIT_HANDSHAKES_IN_FLIGHT = 256, /* a loop; the rest waits in the accept queue */
     LIMIT_LISTEN_BACKLOG = 4096,
-    LIMIT_DECISION_TRIES = 4, /* of one register whose enrollment changes under it */
-    LIMIT_WORK_QUEUE = 4096,  /* requests waiting for a worker */
-    LIMIT_WORK_LANE = 3584,   /* of them of one lane: the rest is for others */
+    LIMIT_DECISION_TRIES = 4,       /* of one register whose enrollment changes under it */
+    LIMIT_WORK_QUEUE = 8192,        /* requests waiting for a worker; of one lane at most half */
+    LIMIT_WORK_WAIT_MS = 10 * 1000, /* that one may have before it: SDKs wait for 30 s */
+    LIMIT_WORK_STRAINED = 6144,     /* of them: then no new connections are begun */
     LIMIT_WRITE_QUEUE = 8192,
     LIMIT_WRITE_BATCH = 512, /* transactions committed together */
     LIMIT_APPEND_QUEUE = 16384,
