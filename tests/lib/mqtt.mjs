@@ -53,9 +53,9 @@ function parse(first, body) {
 
 // One connection. Packets that arrive are queued; next() takes the first that fits.
 export class Mqtt {
-  static open({ host = '127.0.0.1', port, servername = 'localhost', ca, cert, key, maxVersion }) {
+  static open({ host = '127.0.0.1', port, servername = 'localhost', ca, cert, key, maxVersion, localAddress }) {
     return new Promise((resolve, reject) => {
-      const socket = tls.connect({ host, port, servername, ca, cert, key, maxVersion }, () => resolve(new Mqtt(socket)));
+      const socket = tls.connect({ host, port, servername, ca, cert, key, maxVersion, localAddress }, () => resolve(new Mqtt(socket)));
       socket.once('error', reject);
     });
   }

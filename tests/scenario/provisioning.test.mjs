@@ -21,7 +21,7 @@ const register = {
     let r = await b.request('PUT', `${at}/register?api-version=2019-03-31`, { device: d, body: { registrationId, ...(payload !== undefined ? { payload } : {}) } });
     if (r.status !== 202) return { status: r.status, body: r.json, headers: r.headers };
     assert.equal(r.json.status, 'assigning');
-    assert.equal(r.headers['retry-after'], '3');
+    assert.equal(r.headers['retry-after'], '1');
     r = await b.request('GET', `${at}/operations/${r.json.operationId}?api-version=2019-03-31`, { device: d });
     return { status: r.status, body: r.json };
   },
