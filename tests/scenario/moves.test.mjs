@@ -213,7 +213,7 @@ async function changeForEver(isOver) {
   }
 }
 
-test('killed at any moment of many moves: each device is on one hub, and its record says on which', async () => {
+test('killed at any moment of many moves: each device is on one hub, and its record says on which', async (t) => {
   const other = await pki.make('fleet CA', { ca: true });
   await b.ok('certificate', 'create', 'fleet', '--path', other.certFile, '--verified');
   await b.ok('enrollment-group', 'create', 'fleet', '--ca-name', 'fleet', ...to(EAST));
@@ -246,4 +246,5 @@ test('killed at any moment of many moves: each device is on one hub, and its rec
       }
     }
   }
+  t.diagnostic(`${moves.n} moves, ${instants.length} power cuts`);
 });
