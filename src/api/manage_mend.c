@@ -1,6 +1,7 @@
 /* api/manage_mend.c: mending what registrations and hubs disagree about (doc/wire/manage.md): a few
  * items a request, each with its own answer. */
-#include "api/manage_http.h"
+#include "api/manage_elsewhere.h"
+#include "core/enrollment.h"
 #include "core/link.h"
 #include "core/reconcile.h"
 #include "hub/hub.h"
@@ -18,10 +19,12 @@ struct mending {
     const struct instance *instance;
     bool is_dry;
     struct json_writer *w;
-    /* The hub of the item before: there are many of one, as a rule. */
+    /* The item's hub. */
     struct linked_hub link;
     bool has_link;
     struct span may_not; /* take devices away from it: why */
+    int n_asked;         /* calls to hubs elsewhere */
+    bool is_over;        /* the other items are left for another request */
 };
 
 static err read_kind(struct span word, enum core_mend_kind *ret_kind)
@@ -63,9 +66,6 @@ static err find_link(struct mending *w, struct span hub)
     const struct env *env = w->call->env;
     struct verdict v;
 
-    if (span_eq(w->link.host_name, hub)) {
-        return OK;
-    }
     TRY(core_link_get(env, w->instance->id_scope, hub, &w->link, &v));
     w->has_link = verdict_is_granted(v);
     if (!w->has_link) {
@@ -84,6 +84,54 @@ static err is_closed(struct mending *w, struct span host, bool *ret_is)
     TRY(hub_find(w->call->env, host, &hub, &is_found));
     *ret_is = !w->has_link && is_found && !span_eq(hub.id_scope, w->instance->id_scope);
     return OK;
+}
+
+/* Before what hangs on it: a hub that does not answer ends the request, which blocks a worker. */
+static err ask_elsewhere(struct mending *w, struct core_mend *m, bool *ret_has)
+{
+    struct elsewhere_answer answer;
+
+    TRY(manage_elsewhere_has(w->call, &w->link, m->device_id, ret_has, &answer));
+    w->is_over = ++w->n_asked == LIMIT_MENDED_ELSEWHERE || answer.outcome != ELSEWHERE_DONE;
+    m->why = answer.outcome != ELSEWHERE_DONE ? answer.message : SPAN_NONE;
+    return OK;
+}
+
+/* The registration is read first: it must be the same when it is changed. */
+static err mend_missing_elsewhere(struct mending *w, const struct core_reconcile_query *q,
+                                  struct core_mend *m)
+{
+    const struct env *env = w->call->env;
+    struct registration r;
+    struct verdict v;
+    bool has;
+
+    TRY(core_registration_get(env, q->id_scope, m->registration_id, &r, &v));
+    if (!verdict_is_granted(v)) {
+        m->why = SPAN("the registration has gone");
+        return OK;
+    }
+    m->etag = r.etag;
+    TRY(ask_elsewhere(w, m, &has));
+    if (!span_is_absent(m->why)) {
+        return OK;
+    }
+    if (has) {
+        m->why = SPAN("the hub has the device");
+        return OK;
+    }
+    return core_reconcile_mend(env, q, m);
+}
+
+static err mend_here_or_there(struct mending *w, struct core_reconcile_query *q,
+                              struct core_mend *m)
+{
+    if (m->kind == CORE_MEND_WAITING || !w->link.is_remote) {
+        return core_reconcile_mend(w->call->env, q, m);
+    }
+    q->hubs = NULL;
+    return m->kind == CORE_MEND_MISSING ? mend_missing_elsewhere(w, q, m)
+                                        : core_reconcile_mend(w->call->env, q, m);
 }
 
 static err mend_one(struct mending *w, struct core_mend *m)
@@ -105,7 +153,7 @@ static err mend_one(struct mending *w, struct core_mend *m)
     } else if (takes_away && !span_is_absent(w->may_not)) {
         m->why = w->may_not;
     } else {
-        TRY(core_reconcile_mend(env, &q, m));
+        TRY(mend_here_or_there(w, &q, m));
     }
     HUB_PLACER.tell(env, w->call->service->bus, &m->placed);
     return OK;
@@ -151,7 +199,7 @@ static err mend_all(struct mending *w, struct core_mend *mends, size_t n)
     json_write_begin_object(&writer, NULL);
     json_write_begin_array(&writer, "value");
     mark = arena->used;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !w->is_over; i++) {
         TRY(mend_one(w, &mends[i]));
         write_item(&mends[i], w->is_dry, &writer);
         arena->used = mark;

@@ -1,6 +1,7 @@
 /* api/manage_reconcile_test.c: draining and reconciling over the wire (doc/wire/manage.md): pages,
  * filters, what is refused, and that an item is mended or said why not. */
 #include "api/http_wire_test.h"
+#include "model/elsewhere.h"
 
 #define HUB2    "hub2.localhost"
 #define DEVICES "/berth/v1/linkedHubs/" WIRE_HUB_HOST "/devices"
@@ -257,6 +258,172 @@ static void test_mend(void **state)
     assert_string_equal(r.body, "{\"value\":[]}");
 }
 
+/* ---- a hub elsewhere ---- */
+
+#define FAR "far.example"
+
+static enum elsewhere_outcome far_outcome;
+static int far_status;
+
+static struct elsewhere_answer far_answer(void)
+{
+    return (struct elsewhere_answer){ .outcome = far_outcome,
+                                      .http_status = far_status,
+                                      .retry_after_ms = far_status == 429 ? 7000 : 0,
+                                      .message = far_outcome == ELSEWHERE_DONE
+                                                     ? SPAN_NONE
+                                                     : SPAN("far words") };
+}
+
+/* "f1" and "x", then "y". */
+static err far_list(void *arg, const struct env *env, const struct linked_hub *link,
+                    struct span token, struct span **ret_ids, size_t *ret_n, struct span *ret_token,
+                    struct elsewhere_answer *ret_answer)
+{
+    static struct span first[] = { SPAN_INIT("f1"), SPAN_INIT("x") };
+    static struct span second[] = { SPAN_INIT("y") };
+
+    (void)arg;
+    (void)env;
+    assert_true(span_eq(link->host_name, SPAN(FAR)));
+    assert_false(span_is_absent(link->connection_string));
+    assert_true(span_is_absent(token) || span_eq(token, SPAN("t/1=")));
+    *ret_ids = span_is_absent(token) ? first : second;
+    *ret_n = span_is_absent(token) ? 2 : 1;
+    *ret_token = span_is_absent(token) ? SPAN("t/1=") : SPAN_NONE;
+    *ret_answer = far_answer();
+    return OK;
+}
+
+static err far_find(void *arg, const struct env *env, const struct linked_hub *link,
+                    struct span device_id, struct device_state *ret_state, bool *ret_found,
+                    struct elsewhere_answer *ret_answer)
+{
+    (void)arg;
+    (void)env;
+    (void)link;
+    *ret_state = (struct device_state){ 0 };
+    *ret_found = span_eq(device_id, SPAN("f1"));
+    *ret_answer = far_answer();
+    return OK;
+}
+
+static const struct elsewhere far = { .list = far_list, .find = far_find };
+
+static err put_far(struct store_tx *tx, void *arg)
+{
+    const struct linked_hub link = {
+        .id_scope = w.instance.id_scope,
+        .host_name = SPAN(FAR),
+        .weight = 1,
+        .is_remote = 1,
+        .connection_string = SPAN("HostName=" FAR ";SharedAccessKeyName=p;SharedAccessKey=aGk="),
+    };
+
+    (void)arg;
+    TRY(store_put(tx, &KIND_LINKED_HUB, &link));
+    for (int i = 1; i <= 9; i++) {
+        char id[8];
+
+        (void)snprintf(id, sizeof(id), "f%d", i);
+        TRY(put_registration(tx, id, FAR, REGISTRATION_ASSIGNED));
+    }
+    return OK;
+}
+
+static struct wire_reply mend_far(const char *kind, const char *device)
+{
+    char body[512];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"items\":[{\"kind\":\"%s\",\"hub\":\"" FAR "\",\"deviceId\":\"%s\","
+                   "\"registrationId\":\"%s\"}]}",
+                   kind, device, device);
+    return ask("POST", "/berth/v1/reconcile", body);
+}
+
+static void test_a_hub_elsewhere(void **state)
+{
+    static const char *const path = "/berth/v1/linkedHubs/" FAR "/identities";
+    struct wire_reply r;
+
+    (void)state;
+    assert_true(err_is_ok(store_write(w.service.store, put_far, NULL)));
+    EXPECT(429, ask("GET", path, "")); /* nobody elsewhere is talked to */
+    w.service.elsewhere = &far;
+    far_outcome = ELSEWHERE_DONE;
+    far_status = 200;
+    r = ask("GET", path, "");
+    assert_int_equal(r.status, 200);
+    assert_has(&r, "{\"value\":[{\"deviceId\":\"f1\"},{\"deviceId\":\"x\",\"difference\":"
+                   "\"stray\",\"wasRegistered\":false}],\"nextLink\":");
+    r = ask("GET", next_of(&r), "");
+    assert_string_equal(r.body, "{\"value\":[{\"deviceId\":\"y\",\"difference\":\"stray\","
+                                "\"wasRegistered\":false}]}");
+    EXPECT(400, ask("GET", "/berth/v1/linkedHubs/" FAR "/devices?missing=true", ""));
+    EXPECT(400, ask("POST", "/berth/v1/linkedHubs/" FAR "/disconnect", ""));
+
+    r = mend_far("missing", "f1");
+    assert_has(&r, "\"mended\":false,\"why\":\"the hub has the device\"");
+    r = mend_far("missing", "f2");
+    assert_has(&r, "\"mended\":true");
+    r = mend_far("stray", "x");
+    assert_has(&r, "\"mended\":true");
+    r = ask("GET", path, "");
+    assert_has_not(&r, "stray"); /* it is on its way out */
+
+    far_outcome = ELSEWHERE_RETRY;
+    far_status = 429;
+    r = ask("GET", path, "");
+    assert_int_equal(r.status, 429);
+    assert_string_equal(wire_header(&r, "Retry-After"), "7");
+    r = mend_far("missing", "f3");
+    assert_has(&r, "\"mended\":false,\"why\":\"far words\"");
+    far_outcome = ELSEWHERE_REFUSED;
+    far_status = 401;
+    r = ask("GET", path, "");
+    assert_int_equal(r.status, 502);
+    assert_has(&r, "far words");
+}
+
+static size_t count_in(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    for (const char *at = strstr(text, part); at != NULL; at = strstr(at + 1, part)) {
+        n++;
+    }
+    return n;
+}
+
+/* A request asks a hub elsewhere only so often, and no more once it failed. */
+static void test_few_at_a_time(void **state)
+{
+    char body[2048] = "{\"dryRun\":true,\"items\":[";
+    struct wire_reply r;
+
+    (void)state;
+    assert_true(err_is_ok(store_write(w.service.store, put_far, NULL)));
+    w.service.elsewhere = &far;
+    for (int i = 2; i <= 9; i++) {
+        size_t len = strlen(body);
+
+        (void)snprintf(body + len, sizeof(body) - len,
+                       "%s{\"kind\":\"missing\",\"hub\":\"" FAR "\",\"deviceId\":\"f%d\","
+                       "\"registrationId\":\"f%d\"}",
+                       i > 2 ? "," : "", i, i);
+    }
+    (void)strcat(body, "]}");
+    far_outcome = ELSEWHERE_DONE;
+    far_status = 200;
+    r = ask("POST", "/berth/v1/reconcile", body);
+    assert_int_equal(count_in(r.body, "\"wouldMend\":true"), LIMIT_MENDED_ELSEWHERE);
+    far_outcome = ELSEWHERE_RETRY;
+    r = ask("POST", "/berth/v1/reconcile", body);
+    assert_int_equal(count_in(r.body, "\"why\":\"far words\""), 1);
+    assert_int_equal(count_in(r.body, "wouldMend"), 1);
+}
+
 static void test_bodies_that_are_refused(void **state)
 {
     static const char *const bodies[] = {
@@ -284,9 +451,10 @@ static void test_bodies_that_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_drain),      TEST(test_devices_in_pages),
-        TEST(test_identities), TEST(test_anothers_hub),
-        TEST(test_mend),       TEST(test_bodies_that_are_refused),
+        TEST(test_drain),         TEST(test_devices_in_pages),
+        TEST(test_identities),    TEST(test_anothers_hub),
+        TEST(test_mend),          TEST(test_a_hub_elsewhere),
+        TEST(test_few_at_a_time), TEST(test_bodies_that_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

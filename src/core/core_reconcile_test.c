@@ -353,6 +353,41 @@ static void test_mend_missing_elsewhere(void **state)
     assert_true(span_is_absent(m.why));
 }
 
+static struct core_mend away(enum core_mend_kind kind, const char *device)
+{
+    return (struct core_mend){ .kind = kind, .hub = SPAN(TEST_HUB), .device_id = span_str(device) };
+}
+
+static err find_errand(struct store_tx *tx, void *arg)
+{
+    struct errand *e = arg;
+
+    return store_get(tx, &KIND_ERRAND, e, &f.arena, e);
+}
+
+/* It is on its way then, and no difference any more. */
+static void test_mend_stray_elsewhere(void **state)
+{
+    struct core_reconcile_query q = query();
+    struct core_mend m = away(CORE_MEND_STRAY, "not here");
+    struct errand e = { .id_scope = f.scope,
+                        .type = ERRAND_REMOVE,
+                        .registration_key = SPAN(""),
+                        .hub = SPAN(TEST_HUB),
+                        .device_id = SPAN("not here") };
+
+    (void)state;
+    q.hubs = NULL;
+    assert_ok(core_reconcile_mend(&f.env, &q, &m));
+    assert_true(span_is_absent(m.why));
+    assert_ok(store_read(f.store, find_errand, &e));
+    assert_int_equal(e.step, ERRAND_TAKE_AWAY);
+    assert_int_equal(e.due_ms, f.env.now_ms);
+    assert_span("hub/" SCOPE "/" TEST_HUB, e.lane);
+    assert_ok(core_reconcile_mend(&f.env, &q, &m));
+    assert_false(span_is_absent(m.why));
+}
+
 static void test_mend_waiting(void **state)
 {
     struct core_mend m = { .kind = CORE_MEND_WAITING, .registration_id = SPAN("waits") };
@@ -367,11 +402,6 @@ static void test_mend_waiting(void **state)
     m.registration_id = SPAN("coming");
     assert_span("there is an errand for it", mend(m).why);
     assert_int_equal(registered("coming").status, REGISTRATION_ASSIGNING);
-}
-
-static struct core_mend away(enum core_mend_kind kind, const char *device)
-{
-    return (struct core_mend){ .kind = kind, .hub = SPAN(TEST_HUB), .device_id = span_str(device) };
 }
 
 static void test_mend_devices(void **state)
@@ -535,6 +565,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mend_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mend_missing_of_a_failed_one, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mend_missing_elsewhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_mend_stray_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mend_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mend_devices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_waits, setup, teardown),

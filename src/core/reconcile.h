@@ -70,7 +70,7 @@ enum core_mend_kind {
                               places it anew */
     CORE_MEND_WAITING,     /* … and that it waits */
     CORE_MEND_DUPLICATE,   /* the device goes from the hub */
-    CORE_MEND_STRAY,       /* the same */
+    CORE_MEND_STRAY,       /* the same; from a hub elsewhere both go by an errand */
 };
 struct core_mend {
     enum core_mend_kind kind;

@@ -1,5 +1,6 @@
 /* core/reconcile_mend.c: mending what registrations and hubs disagree about, an item a transaction,
  * in which it is looked at again: whatever has changed since it was listed is left alone. */
+#include "core/errand_lane.h"
 #include "core/match.h"
 #include "core/reconcile_judge.h"
 #include "core/registration.h"
@@ -107,6 +108,25 @@ static err mend_registration(struct mending *w)
 
 /* ---- devices ---- */
 
+/* From a hub elsewhere it goes as after a move: unless it is assigned there again meanwhile. */
+static err leave_errand(struct mending *w, const struct core_identity *id)
+{
+    struct errand e = { .id_scope = w->query->id_scope,
+                        .type = ERRAND_REMOVE,
+                        .registration_key = SPAN(""),
+                        .hub = w->mend->hub,
+                        .device_id = w->mend->device_id,
+                        .registration_id = span_is_absent(id->registration_id)
+                                               ? w->mend->device_id
+                                               : id->registration_id,
+                        .step = ERRAND_TAKE_AWAY,
+                        .due_ms = w->env->now_ms,
+                        .since_ms = w->env->now_ms };
+
+    TRY(core_errand_lane_of_hub(w->env->arena, e.id_scope, e.hub, &e.lane));
+    return store_put(w->tx, &KIND_ERRAND, &e);
+}
+
 static err mend_device(struct mending *w)
 {
     struct core_mend *m = w->mend;
@@ -124,8 +144,12 @@ static err mend_device(struct mending *w)
         return OK;
     }
     m->why = SPAN_NONE;
-    return m->is_dry ? OK
-                     : w->query->hubs->take_away(w->env, w->tx, m->hub, m->device_id, &m->placed);
+    if (m->is_dry) {
+        return OK;
+    }
+    return w->query->hubs != NULL
+               ? w->query->hubs->take_away(w->env, w->tx, m->hub, m->device_id, &m->placed)
+               : leave_errand(w, &id);
 }
 
 static err mend_one(struct store_tx *tx, void *arg)

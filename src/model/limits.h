@@ -165,6 +165,7 @@ enum {
     LIMIT_PLACE = 2048,                    /* bytes of a row's place in the order of its list */
     LIMIT_RECONCILE_LOOKUPS = 20 * 1000,   /* of registrations, for the devices of one page */
     LIMIT_RECONCILE_CALLS = 4,             /* requests that ask a hub elsewhere, at once */
+    LIMIT_MENDED_ELSEWHERE = 5,            /* of them that ask a hub elsewhere: the rest is left */
     LIMIT_MENDED = 100,                    /* items of one request */
     LIMIT_QUERY_COUNTED = 100 * 1000,      /* rows that one COUNT() looks at */
     LIMIT_QUERY_PARSED = 64 * 1024 * 1024, /* bytes of stored JSON read for either */

@@ -44,9 +44,8 @@ static err hand_page(struct cli *cli, const struct manage_each *each, struct spa
     return buf_ok(next);
 }
 
-/* A server that has too much to do, or that asks one which has, is asked again when it says. */
-static err send_patiently(struct cli *cli, const struct endpoint *to,
-                          const struct http_request *request, struct http_reply *ret_reply)
+err berth_manage_ask(struct cli *cli, const struct endpoint *to, const struct http_request *request,
+                     struct http_reply *ret_reply)
 {
     for (int tries = 0;; tries++) {
         TRY(berth_http_exchange(cli, to, request, ret_reply));
@@ -72,7 +71,7 @@ err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct m
     do {
         cli->arena.used = mark;
         request.path = buf_cstr(&next);
-        TRY(send_patiently(cli, to, &request, &reply));
+        TRY(berth_manage_ask(cli, to, &request, &reply));
         TRY(hand_page(cli, each, reply.body, &next));
     } while (next.len > 0);
     cli->arena.used = mark;

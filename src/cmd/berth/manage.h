@@ -18,6 +18,9 @@ struct manage_each {
     void *arg;
 };
 err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct manage_each *each);
+/* Sends, and again for as long as it is told to come back later (429), within reason. */
+err berth_manage_ask(struct cli *cli, const struct endpoint *to, const struct http_request *request,
+                     struct http_reply *ret_reply);
 /* Sends, and shows the object that comes back. */
 err berth_manage_send(struct cli *cli, const struct endpoint *to,
                       const struct http_request *request, const struct view_column *columns);

@@ -8,7 +8,7 @@
 #include "model/limits.h"
 #include "json/writer.h"
 
-enum { DEPTH = 16, HUBS_MAX = 2 * LIMIT_LINKED_HUBS };
+enum { DEPTH = 16, MEND_TIMEOUT_S = 180, HUBS_MAX = 2 * LIMIT_LINKED_HUBS };
 /* Virtual: only what is touched counts. */
 #define KEPT_BYTES ((size_t)4 << 30)
 
@@ -237,7 +237,8 @@ static err send(struct reconcile *r, struct difference **batch, size_t n, bool i
     AUTO(json) json *answer = NULL;
     struct http_request request = { .method = "POST",
                                     .path = "/berth/v1/reconcile",
-                                    .what = "mending" };
+                                    .what = "mending",
+                                    .timeout_s = MEND_TIMEOUT_S };
     size_t mark = r->cli->arena.used;
     struct buf body = arena_buf(&r->cli->arena);
     struct json_writer w = json_writer_over(&body);
@@ -253,7 +254,7 @@ static err send(struct reconcile *r, struct difference **batch, size_t n, bool i
     json_write_end_array(&w);
     json_write_end_object(&w);
     TRY(arena_buf_end(&r->cli->arena, &body, &request.body));
-    TRY(berth_http_send(r->cli, &r->service, &request, &reply));
+    TRY(berth_manage_ask(r->cli, &r->service, &request, &reply));
     if (!err_is_ok(json_parse(reply.body, DEPTH, &answer))) {
         return err_set(ERR_IO, "mending: the server's answer is not JSON");
     }
