@@ -233,14 +233,16 @@ enum {
     LIMIT_CUSTOM_REQUEST = 384 * 1024,     /* an enrollment, its twin, and what the device sent */
     LIMIT_TRANSCRIPT_PART = 32 * 1024,     /* of a request or an answer, in a decision record */
     LIMIT_RULE_SOURCE = 32 * 1024,         /* bytes of a script */
-    LIMIT_RULE_MEMORY = 16 * 1024 * 1024,  /* its Lua state: request, script and all it makes */
-    LIMIT_RULE_INSTRUCTIONS = 1000 * 1000, /* Lua's, of one run; others are counted as some */
-    LIMIT_RULE_STEP = 1000,                /* instructions between two looks at the count */
-    LIMIT_RULE_PATTERN_SUBJECT = 8 * 1024, /* bytes that a pattern is tried on */
+    LIMIT_RULE_MEMORY = 8 * 1024 * 1024,   /* its Lua state: request, script and all it makes */
+    LIMIT_RULE_TEXT = 64 * 1024,           /* one text that it makes: no instruction takes long */
+    LIMIT_RULE_BLOCK = 256 * 1024,         /* a table, or the stack: keys may all collide */
+    LIMIT_RULE_INSTRUCTIONS = 1000 * 1000, /* Lua's, of one run; library calls count as some */
+    LIMIT_RULE_STEP = 200,                 /* instructions between two looks at count and clock */
+    LIMIT_RULE_MS = 250, /* of processor time: what the count alone would not catch */
+    LIMIT_RULE_ANSWER = 128 * 1024,
     LIMIT_RULE_LOG_LINES = 32,
     LIMIT_RULE_LOG_LINE = 256, /* bytes; longer ones are cut */
     LIMIT_RULE_ERROR = 256,    /* bytes of what a script says went wrong */
-    LIMIT_RULES_KEPT = 64,     /* compiled, by one worker */
 };
 
 /* Errands and who runs them. */
