@@ -4,6 +4,7 @@
 
 #include "api/dps_json.h"
 #include "api/dps_tpm.h"
+#include "api/enrollment_custom.h"
 #include "api/pacing.h"
 #include "core/core.h"
 #include "hub/hub.h"
@@ -16,7 +17,8 @@ static struct dps_reply refusal(struct verdict v)
     };
 }
 
-const struct core_tools DPS_TOOLS = { .hubs = &HUB_PLACER };
+const struct core_tools DPS_TOOLS = { .hubs = &HUB_PLACER,
+                                      .write_enrollment = enrollment_custom_write };
 
 /* *outcome: granted, or refused by what was looked at so far. */
 static err decide(const struct env *env, const struct claim *claim, struct core_outcome *outcome)

@@ -79,19 +79,66 @@ static const char *wrong_issuance_name(const json *value)
                : "is not 3 to 63 of A-Z a-z 0-9 -, '-' not first";
 }
 
-static const char *wrong_custom(const json *value)
+/* https://host[:port]/… of visible ASCII, and no user in it. */
+static const char *wrong_url(struct span url)
 {
-    struct span url = json_text(json_member(value, "webhookUrl"));
-    struct span version = json_text(json_member(value, "apiVersion"));
+    struct span rest = span_from(url, strlen("https://"));
+    struct span host = rest;
 
-    if (!span_starts_with_nocase(url, SPAN("https://")) &&
-        !span_starts_with_nocase(url, SPAN("http://"))) {
-        return "has no webhookUrl that begins with https:// or http://";
+    if (!span_starts_with_nocase(url, SPAN("https://"))) {
+        return "has no webhookUrl that begins with https://";
     }
-    if (!topic_is_api_version(version) || span_compare(version, SPAN("2018-09-01")) < 0) {
-        return "has no apiVersion of 2018-09-01-preview or later";
+    if (url.len > LIMIT_WEBHOOK_URL) {
+        return "has a webhookUrl longer than 2048 bytes";
+    }
+    for (size_t i = 0; i < url.len; i++) {
+        if (url.data[i] <= ' ' || url.data[i] > '~') {
+            return "has a webhookUrl with a byte that no URL has";
+        }
+    }
+    for (size_t i = 0; i < rest.len; i++) {
+        if (strchr("/?#", rest.data[i]) != NULL) {
+            host = span_first(rest, i);
+            break;
+        }
+    }
+    if (host.len == 0 || host.data[0] == ':' || span_find(host, '@') < host.len) {
+        return "has a webhookUrl without a host name, or with a user's name";
     }
     return NULL;
+}
+_Static_assert(LIMIT_WEBHOOK_URL == 2048, "as the sentence says");
+
+static const char *wrong_rule(const json *value)
+{
+    struct span source = json_text(json_member(value, "rule"));
+
+    if (json_member(value, "webhookUrl") != NULL || json_member(value, "apiVersion") != NULL) {
+        return "has both a webhookUrl and a rule: it takes one or the other";
+    }
+    if (span_is_empty(source)) {
+        return "has a rule that is not a string, or empty";
+    }
+    return source.len > LIMIT_RULE_SOURCE ? "has a rule longer than 32768 bytes" : NULL;
+}
+_Static_assert(LIMIT_RULE_SOURCE == 32768, "as the sentence says");
+
+/* {"webhookUrl","apiVersion"} (Azure's) or {"rule"}. Whether a rule compiles is core's. */
+static const char *wrong_custom(const json *value)
+{
+    struct span version = json_text(json_member(value, "apiVersion"));
+    const char *wrong;
+
+    if (json_member(value, "rule") != NULL) {
+        return wrong_rule(value);
+    }
+    wrong = wrong_url(json_text(json_member(value, "webhookUrl")));
+    if (wrong != NULL) {
+        return wrong;
+    }
+    return topic_is_api_version(version) && span_compare(version, SPAN("2018-09-01")) >= 0
+               ? NULL
+               : "has no apiVersion of 2018-09-01-preview or later";
 }
 
 /* Members that not every version knows. Dates are those of api-versions, whose "-preview" does not

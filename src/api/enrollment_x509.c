@@ -5,6 +5,7 @@
 
 #include "core/certificate.h"
 #include "crypto/x509.h"
+#include "crypto/x509_json.h"
 #include "model/limits.h"
 #include "util/base64.h"
 
@@ -197,39 +198,15 @@ err enrollment_x509_decode(const struct env *env, json *x509, struct enrollment 
 
 /* ---- writing ---- */
 
-/* Text that a function of x509.h prints. */
-static void write_printed(struct json_writer *w, const char *name, const struct crypto_cert *cert,
-                          void (*print)(const struct crypto_cert *cert, struct buf *out))
-{
-    uint8_t bytes[LIMIT_DISTINGUISHED_NAME];
-    struct buf out = buf_over(bytes, sizeof(bytes));
-
-    print(cert, &out);
-    json_write_text(w, name, buf_span(&out)); /* a longer name is cut */
-}
-
-/* All eight members, none null: three SDKs insist on different ones. */
 static err write_info(const struct env *env, struct span der, struct json_writer *w)
 {
     AUTO(crypto_cert) struct crypto_cert *cert = NULL;
-    struct crypto_x509_info info;
-    uint8_t sha1[CRYPTO_SHA1_LEN], sha256[CRYPTO_SHA256_LEN];
 
     if (!err_is_ok(crypto_x509_decode(env->crypto, der, &cert))) {
         return err_set(ERR_CORRUPT, "an enrollment's certificate is not DER");
     }
-    TRY(crypto_x509_info(cert, &info));
-    TRY(crypto_x509_sha1(cert, sha1));
-    TRY(crypto_x509_sha256(cert, sha256));
     json_write_begin_object(w, "info");
-    write_printed(w, "subjectName", cert, crypto_x509_subject);
-    json_write_hex_upper(w, "sha1Thumbprint", span_of(sha1, sizeof(sha1)));
-    json_write_hex_upper(w, "sha256Thumbprint", span_of(sha256, sizeof(sha256)));
-    write_printed(w, "issuerName", cert, crypto_x509_issuer);
-    json_write_time(w, "notBeforeUtc", info.not_before_ms);
-    json_write_time(w, "notAfterUtc", info.not_after_ms);
-    write_printed(w, "serialNumber", cert, crypto_x509_serial);
-    json_write_int(w, "version", info.version);
+    TRY(crypto_x509_json_info(cert, w));
     json_write_end_object(w);
     return OK;
 }

@@ -21,6 +21,7 @@
 #include "util/buf.h"
 
 struct geo;
+struct core_loads;
 struct hub_limits;
 struct hub_presence;
 struct metrics;
@@ -35,6 +36,7 @@ struct service {
     struct hub_limits *limits;         /* NULL: nothing is limited */
     const struct elsewhere *elsewhere; /* NULL: nobody elsewhere is talked to */
     struct geo *geo;                   /* NULL: no database */
+    struct core_loads *loads;          /* NULL: none are kept */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

@@ -20,6 +20,7 @@
 #include "cmd/init.h"
 #include "cmd/log.h"
 #include "cmd/seal.h"
+#include "core/loads.h"
 #include "front/front.h"
 #include "front/listen.h"
 #include "hub/bus.h"
@@ -38,6 +39,7 @@ struct process {
     struct hub_presence *presence;
     struct hub_limits *limits;
     struct remote *remote;
+    struct core_loads *loads;
     struct front *front;
     struct hub_keeper *keeper;
     struct dev dev;
@@ -157,6 +159,17 @@ static err open_sink(struct process *p)
     return OK;
 }
 
+static err open_loads(struct process *p)
+{
+    void *memory = calloc(1, core_loads_size());
+
+    if (memory == NULL) {
+        return ERR(NOMEM);
+    }
+    p->loads = core_loads_init(memory);
+    return OK;
+}
+
 static err open_stores(struct process *p)
 {
     const struct config *c = p->config;
@@ -169,6 +182,7 @@ static err open_stores(struct process *p)
     TRY(bus_new(&p->bus));
     TRY(hub_presence_new(p->bus, p->sink, now_ms(), &p->presence));
     TRY(hub_limits_new(&p->limits));
+    TRY(open_loads(p));
     sink_listen(p->sink, on_durable, p->bus);
     return OK;
 }
@@ -243,6 +257,7 @@ static err open_front(struct process *p)
                                    .presence = p->presence,
                                    .limits = p->limits,
                                    .elsewhere = remote_elsewhere(p->remote),
+                                   .loads = p->loads,
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
@@ -288,6 +303,8 @@ static void close_all(struct process *p)
     bus_free(p->bus);
     hub_limits_free(p->limits);
     remote_close(p->remote);
+    core_loads_done(p->loads);
+    free(p->loads);
     dev_done(&p->dev);
 }
 

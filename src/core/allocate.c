@@ -251,8 +251,8 @@ struct allocation core_allocate(const struct allocate_query *q)
 
     if (q->keep_current && !span_is_absent(q->current_hub)) {
         stay(q, &a, ALLOCATE_NEVER_MOVES);
-    } else if (q->policy == ALLOCATION_CUSTOM) {
-        refuse(&a, REASON_ALLOCATION_UNSUPPORTED, ALLOCATE_PLAIN);
+    } else if (q->policy == ALLOCATION_CUSTOM && a.n_draining < c->n) {
+        refuse(&a, REASON_CUSTOM_ALLOCATION_FAILED, ALLOCATE_PLAIN); /* somebody could be asked */
     } else if (q->policy == ALLOCATION_STATIC && c->n_named != 1) {
         refuse(&a, REASON_HUB_NOT_FOUND, ALLOCATE_NOT_ONE_NAMED);
     } else if (c->n == 0) {

@@ -1,7 +1,7 @@
-/* core/allocate.h: which hub a device goes to, by the policies hashed, static and geoLatency: a
- * pure function of what is handed in. The same on every machine, whatever the order of the links:
- * several berthd may serve one store. What hashed picks is frozen (doc/adr/0025): a change would
- * move devices. */
+/* core/allocate.h: which hub a device goes to, by the policies hashed, static and geoLatency, and
+ * by custom when there is nobody to ask about (core/custom_plan.h): a pure function of what is
+ * handed in. The same on every machine, whatever the order of the links: several berthd may serve
+ * one store. What hashed picks is frozen (doc/adr/0025): a change would move devices. */
 #ifndef CORE_ALLOCATE_H
 #define CORE_ALLOCATE_H
 
@@ -38,7 +38,7 @@ enum allocate_fallback {
 };
 
 struct allocation {
-    enum reason reason; /* GRANTED, HUB_NOT_FOUND, HUB_DRAINING, ALLOCATION_UNSUPPORTED (custom) */
+    enum reason reason; /* GRANTED, HUB_NOT_FOUND, HUB_DRAINING, CUSTOM_ALLOCATION_FAILED */
     struct span hub;    /* GRANTED: borrowed from the query */
     enum allocate_why why;
     enum allocate_fallback fallback;

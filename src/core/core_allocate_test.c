@@ -346,7 +346,7 @@ static const struct choice choices[] = {
     { .policy = ALLOCATION_HASHED, .candidates = B, .hubs = B },
     { .policy = ALLOCATION_HASHED, .candidates = A | B | C | D, .hubs = A | B | C | D },
     { .policy = ALLOCATION_HASHED, .reason = REASON_HUB_NOT_FOUND, .why = ALLOCATE_NONE_LINKED },
-    { .policy = ALLOCATION_CUSTOM, .candidates = A, .reason = REASON_ALLOCATION_UNSUPPORTED },
+    { .policy = ALLOCATION_CUSTOM, .candidates = A, .reason = REASON_CUSTOM_ALLOCATION_FAILED },
     /* static takes exactly one name, of a hub that is linked. */
     { .policy = ALLOCATION_STATIC, .candidates = B, .n_named = 1, .hubs = B },
     { .policy = ALLOCATION_STATIC,
@@ -372,7 +372,7 @@ static const struct choice choices[] = {
     { .policy = ALLOCATION_CUSTOM,
       .candidates = A,
       .current = "a.example",
-      .reason = REASON_ALLOCATION_UNSUPPORTED },
+      .reason = REASON_CUSTOM_ALLOCATION_FAILED },
     /* … unless it is to stay, even where nobody may go any more. */
     { .policy = ALLOCATION_HASHED,
       .candidates = B,

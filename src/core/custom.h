@@ -50,6 +50,12 @@ struct core_custom_transcript {
     bool is_pending; /* asked later: no answer yet */
 };
 
+/* Asks a rule. Transcript without rule_sha256; its error absent: *ret_answer is good. ERR_NOMEM;
+ * ERR_CORRUPT: the request is none. */
+err core_custom_run_rule(struct arena *arena, struct span source, struct span request,
+                         struct core_custom_answer *ret_answer,
+                         struct core_custom_transcript *ret_transcript);
+
 /* As the JSON object of `allocation`. A request or answer of more than LIMIT_TRANSCRIPT_PART bytes
  * is left out, its size told. ERR_NOMEM. */
 err core_custom_record(struct arena *arena, const struct core_custom_transcript *t,

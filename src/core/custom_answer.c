@@ -98,7 +98,7 @@ err core_custom_read_answer(struct arena *arena, struct span request, struct spa
     AUTO(json) json *asked = NULL;
     AUTO(json) json *document = NULL;
     struct reading_answer a = { .arena = arena };
-    err e = json_parse(request, LIMIT_JSON_DEPTH, &asked);
+    err e = json_parse(request, LIMIT_CUSTOM_DEPTH, &asked);
 
     if (!err_is_ok(e)) {
         return err_is(e, ERR_NOMEM) ? e : ERR(CORRUPT);

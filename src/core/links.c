@@ -9,7 +9,7 @@
 #include "core/allocate.h"
 #include "store/store.h"
 
-enum { WEIGHT_MAX = 1000, PIECE_ALIGN = 16 };
+enum { WEIGHT_MAX = 1000, PIECE_ALIGN = 16, NAMES_LEN = LIMIT_HOST_NAME + LIMIT_LOCATION };
 
 struct piece {
     uint8_t id_scope[LIMIT_ID_SCOPE];
@@ -59,6 +59,7 @@ struct core_link core_link_of(const struct linked_hub *link)
     struct core_link l = {
         .hash = core_allocate_hash(link->host_name),
         .host_name = link->host_name,
+        .location = link->location,
         .weight = weight_of(link),
         .applies_policy = link->apply_allocation_policy != 0,
         .is_draining = link->is_draining != 0,
@@ -103,16 +104,24 @@ struct gathering {
     struct buf names;
 };
 
+/* A copy behind the others, which *names has room for. */
+static struct span add_name(struct buf *names, struct span name)
+{
+    struct span copy = span_of(names->data + names->len, name.len);
+
+    buf_add(names, name);
+    return span_is_absent(name) ? SPAN_NONE : copy;
+}
+
 static err gather(const void *row, void *arg, bool *more)
 {
     struct gathering *g = arg;
     const struct linked_hub *link = row;
     struct core_link *l = &g->rows[g->n];
-    struct span name = link->host_name;
 
     *l = core_link_of(link);
-    l->host_name = span_of(g->names.data + g->names.len, name.len);
-    buf_add(&g->names, name);
+    l->host_name = add_name(&g->names, link->host_name);
+    l->location = add_name(&g->names, link->location);
     g->n++;
     *more = g->n < g->room;
     return OK;
@@ -135,11 +144,11 @@ static err read_all(const struct env *env, struct store_tx *tx, struct span id_s
         return OK;
     }
     ret->rows = ARENA_ARRAY(env->arena, room, struct core_link);
-    names = arena_array(env->arena, room, LIMIT_HOST_NAME);
+    names = arena_array(env->arena, room, NAMES_LEN);
     if (ret->rows == NULL || names == NULL) {
         return ERR(NOMEM);
     }
-    ret->names = buf_over(names, room * LIMIT_HOST_NAME);
+    ret->names = buf_over(names, room * NAMES_LEN);
     TRY(store_walk(tx, &KIND_LINKED_HUB, &scan, env->arena, gather, ret));
     return ret->names.failed ? ERR(CORRUPT) : OK;
 }
@@ -198,7 +207,7 @@ static struct core_links keep(struct core_links_cache *cache, const struct insta
     size_t size = rows_size + g->names.len;
     struct piece *p = take_room(cache, (size + PIECE_ALIGN - 1) / PIECE_ALIGN * PIECE_ALIGN);
     struct core_link *rows = (struct core_link *)(void *)(cache->ring + p->begin);
-    uint8_t *names = cache->ring + p->begin + rows_size;
+    struct buf names = buf_over(cache->ring + p->begin + rows_size, g->names.len);
 
     assert(instance->id_scope.len > 0 && instance->id_scope.len <= sizeof p->id_scope);
     memcpy(p->id_scope, instance->id_scope.data, instance->id_scope.len);
@@ -208,9 +217,8 @@ static struct core_links keep(struct core_links_cache *cache, const struct insta
     p->n = g->n;
     for (size_t i = 0; i < g->n; i++) {
         rows[i] = g->rows[i];
-        memcpy(names, rows[i].host_name.data, rows[i].host_name.len);
-        rows[i].host_name.data = names;
-        names += rows[i].host_name.len;
+        rows[i].host_name = add_name(&names, rows[i].host_name);
+        rows[i].location = add_name(&names, rows[i].location);
     }
     return links_of(cache, p);
 }

@@ -17,6 +17,7 @@ struct store_tx;
 struct core_link {
     uint64_t hash;         /* of host_name: core_allocate_hash */
     struct span host_name; /* folded */
+    struct span location;  /* the operator's word, for rules; or absent */
     struct geo_vector at;  /* if has_coordinates */
     struct geo_point point;
     uint16_t weight; /* 1 to 1000 */
@@ -29,7 +30,7 @@ struct core_links {
     size_t n;
 };
 
-/* From a row. Its host name is borrowed. */
+/* From a row. Its texts are borrowed. */
 struct core_link core_link_of(const struct linked_hub *link);
 /* NULL: it is not linked. host_name folded. */
 const struct core_link *core_links_find(const struct core_links *links, struct span host_name);

@@ -1,10 +1,12 @@
-/* core/plan.c: from a reading to a plan. Which hub a policy picks is core/allocate.c's; what is
- * told of it to the operator is written here (doc/wire/manage.md, "Decision"). */
+/* core/plan.c: from a reading to a plan. Which hub a policy picks is core/allocate.c's, and whom
+ * policy "custom" asks core/custom_plan.c's; what is told of it to the operator is written here
+ * (doc/wire/manage.md, "Decision"). */
 #include "core/plan.h"
 
 #include <stdio.h>
 
 #include "core/allocate.h"
+#include "core/custom_plan.h"
 #include "geo/geo.h"
 #include "json/writer.h"
 
@@ -112,8 +114,14 @@ err core_plan_make(const struct env *env, const struct claim *claim,
 {
     struct core_plan plan = { .initial_twin = reading->found.enrollment.initial_twin };
 
-    (void)tools;
-    TRY(allocate(env, claim, reading, &plan));
+    bool is_planned = false;
+
+    if (policy_of(reading).policy == ALLOCATION_CUSTOM) {
+        TRY(core_custom_plan(env, claim, reading, tools, &plan, &is_planned));
+    }
+    if (!is_planned) {
+        TRY(allocate(env, claim, reading, &plan));
+    }
     *ret_plan = plan;
     return OK;
 }

@@ -10,6 +10,7 @@
 #include "core/challenge.h"
 #include "core/decision.h"
 #include "core/instance.h"
+#include "core/loads.h"
 #include "core/plan.h"
 #include "core/reading.h"
 #include "core/registration.h"
@@ -444,6 +445,11 @@ err core_register(const struct env *env, const struct claim *claim, const struct
         return ERR(NOMEM);
     }
     TRY(try_often(&g, reading));
+    if (!g.is_outdated && is_genuine(g.verdict)) {
+        core_loads_moved(env, reading->id_scope,
+                         reading->has_registration ? reading->registration.placed_hub : SPAN_NONE,
+                         g.registration.placed_hub);
+    }
     if (g.is_outdated || !is_genuine(reading->found.verdict)) {
         return core_register_refuse(env, claim, reading, g.verdict, &g.decision, ret_outcome);
     }

@@ -6,6 +6,7 @@
 #include "core/match.h"
 #include "crypto/x509.h"
 #include "model/limits.h"
+#include "rule/rule.h"
 #include "json/json.h"
 
 static const char *const slot_words[SLOTS] = { "primary", "secondary" };
@@ -180,19 +181,36 @@ static err check_json(const struct env *env, const struct enrollment *e,
     return OK;
 }
 
+/* A rule that does not compile is told to who wrote it, not to their devices. */
+static err check_rule(const struct env *env, struct span source, struct verdict *ret_verdict)
+{
+    struct span wrong;
+
+    TRY(rule_check(source, env->arena, &wrong));
+    return span_is_absent(wrong)
+               ? OK
+               : core_match_refuse(env, REASON_FIELD_INVALID, ret_verdict,
+                                   "customAllocationDefinition.rule does not compile: %.*s.",
+                                   SPAN_FMT(wrong));
+}
+
 /* Allocation by the operator's own function needs to know where it is. */
 static err check_custom(const struct env *env, const struct enrollment *e,
                         struct verdict *ret_verdict)
 {
     AUTO(json) json *extra = NULL;
+    const json *definition;
+    struct span rule;
 
-    if (e->allocation_policy != ALLOCATION_CUSTOM) {
-        return OK;
-    }
     if (!span_is_absent(e->extra)) {
         TRY(json_parse(e->extra, LIMIT_JSON_DEPTH, &extra));
     }
-    return json_is_object(json_member(extra, "customAllocationDefinition"))
+    definition = json_member(extra, "customAllocationDefinition");
+    rule = json_text(json_member(definition, "rule"));
+    if (!span_is_absent(rule)) {
+        return check_rule(env, rule, ret_verdict);
+    }
+    return e->allocation_policy != ALLOCATION_CUSTOM || json_is_object(definition)
                ? OK
                : refuse_field(
                      env, ret_verdict,

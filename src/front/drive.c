@@ -190,6 +190,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
 
     env->store = t->task.service->store;
     env->sink = t->task.service->sink;
+    env->loads = t->task.service->loads;
     env->limits = t->task.service->limits;
     env->crypto = w->crypto;
     env->certs = w->certs;

@@ -15,6 +15,7 @@ struct arena;
 struct core_errands;
 struct core_key_groups;
 struct core_links_cache;
+struct core_loads;
 struct crypto;
 struct crypto_cert_cache;
 struct geo;
@@ -42,6 +43,7 @@ struct env {
     struct core_key_groups *key_groups; /* this worker's group keys; NULL: none are kept */
     struct core_links_cache *links;     /* this worker's links; NULL: none are kept */
     struct geo *geo;                    /* the process's (geo/geo.h); NULL: no database */
+    struct core_loads *loads;           /* the process's (core/loads.h); NULL: none are kept */
     struct hub_limits *limits;          /* the process's (hub/limits.h); NULL: none are kept */
     struct core_errands *errands;       /* the process's (core/errands.h); NULL: nobody runs them */
     struct arena *arena;                /* the request's memory */

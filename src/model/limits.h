@@ -229,11 +229,13 @@ enum {
 
 /* Custom allocation (core/custom.h) and its rules (rule/rule.h). */
 enum {
-    LIMIT_CUSTOM_PAYLOAD = 32 * 1024,      /* for the device: it goes into each of its answers */
-    LIMIT_CUSTOM_REQUEST = 384 * 1024,     /* an enrollment, its twin, and what the device sent */
-    LIMIT_TRANSCRIPT_PART = 32 * 1024,     /* of a request or an answer, in a decision record */
-    LIMIT_RULE_SOURCE = 32 * 1024,         /* bytes of a script */
-    LIMIT_RULE_MEMORY = 8 * 1024 * 1024,   /* its Lua state: request, script and all it makes */
+    LIMIT_CUSTOM_PAYLOAD = 32 * 1024, /* for the device: it goes into each of its answers */
+    LIMIT_CUSTOM_DEPTH = LIMIT_JSON_DEPTH + 4, /* of a request: it holds what was as deep */
+    LIMIT_LOADS_MS = 5 * 1000,                 /* so long a count of the devices on a hub is used */
+    LIMIT_LOADS = 4096,                        /* such counts kept by a process */
+    LIMIT_TRANSCRIPT_PART = 32 * 1024,         /* of a request or an answer, in a decision record */
+    LIMIT_RULE_SOURCE = 32 * 1024,             /* bytes of a script */
+    LIMIT_RULE_MEMORY = 8 * 1024 * 1024,       /* its Lua state: request, script and all it makes */
     LIMIT_RULE_TEXT = 64 * 1024,           /* one text that it makes: no instruction takes long */
     LIMIT_RULE_BLOCK = 256 * 1024,         /* a table, or the stack: keys may all collide */
     LIMIT_RULE_INSTRUCTIONS = 1000 * 1000, /* Lua's, of one run; library calls count as some */

@@ -299,7 +299,10 @@ static int our_hashed(lua_State *lua)
     lua_getfield(lua, lua_upvalueindex(1), "deviceRuntimeContext");
     registration_id =
         lua_istable(lua, -1) ? member_text(lua, lua_gettop(lua), "registrationId") : SPAN_NONE;
-    i = s->job->pick(registration_id, hubs, (size_t)n);
+    i = s->job->pick(s->job->arg, registration_id, hubs, (size_t)n);
+    if (i >= (size_t)n) {
+        return luaL_error(lua, RULE_OUT_OF_MEMORY);
+    }
     lua_pushlstring(lua, (const char *)hubs[i].host_name.data, hubs[i].host_name.len);
     return 1;
 }

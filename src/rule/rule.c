@@ -208,7 +208,7 @@ err rule_run(const struct rule_job *job, struct arena *arena, struct rule_result
     struct running r = { .state = &state, .out = &out };
     struct rule_result result = { 0 };
     int64_t begun_us = job->clock_us != NULL ? job->clock_us() : 0;
-    err e = json_parse(job->request, LIMIT_JSON_DEPTH, &request);
+    err e = json_parse(job->request, LIMIT_CUSTOM_DEPTH, &request);
 
     if (err_is(e, ERR_NOMEM)) {
         return e;

@@ -20,8 +20,10 @@ struct rule_hub {
 struct rule_job {
     struct span source;
     struct span request; /* JSON object; the script's global `request` */
-    /* The built-in choice, which scripts may ask for: an index below n, n > 0. */
-    size_t (*pick)(struct span registration_id, const struct rule_hub *hubs, size_t n);
+    /* The built-in choice, which scripts may ask for: an index below n, n > 0; n: there was no
+     * memory for it. */
+    size_t (*pick)(void *arg, struct span registration_id, const struct rule_hub *hubs, size_t n);
+    void *arg;
     /* Processor time of this thread; NULL: time is not limited, and duration_us 0. */
     int64_t (*clock_us)(void);
 };

@@ -21,10 +21,11 @@
 static uint8_t block[4 * 1024 * 1024];
 
 /* Shows what it was asked: the heaviest one. */
-static size_t pick(struct span registration_id, const struct rule_hub *hubs, size_t n)
+static size_t pick(void *arg, struct span registration_id, const struct rule_hub *hubs, size_t n)
 {
     size_t best = 0;
 
+    (void)arg;
     assert_true(span_eq(registration_id, SPAN("dev-7")));
     for (size_t i = 0; i < n; i++) {
         best = hubs[i].weight > hubs[best].weight ? i : best;

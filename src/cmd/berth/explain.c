@@ -104,7 +104,8 @@ static const struct advice ADVICE[] = {
     { "tpm-key-unproven",
       "The device's TPM must be the one whose keys it sent. If it is, what it was sent was changed "
       "on the way." },
-    { "allocation-unsupported", "Use the allocation policy hashed or static." },
+    { "custom-allocation-failed",
+      "See the transcript above; berth allocation test replays it against a changed rule." },
     { NULL, NULL },
 };
 
