@@ -77,6 +77,7 @@ const struct http_route HTTP_MANAGE_ROUTES[] = {
     MANAGE("GET", "linkedHubs/{hostName}", manage_link_get),
     MANAGE("PUT", "linkedHubs/{hostName}", manage_link_put),
     MANAGE("DELETE", "linkedHubs/{hostName}", manage_link_delete),
+    MANAGE("POST", "linkedHubs/{hostName}/check", manage_link_check),
     MANAGE("POST", "linkedHubs/{hostName}/drain", manage_drain_begin),
     MANAGE("DELETE", "linkedHubs/{hostName}/drain", manage_drain_end),
     MANAGE("GET", "linkedHubs/{hostName}/devices", manage_drain_list),

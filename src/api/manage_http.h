@@ -35,6 +35,8 @@ err manage_link_delete(struct http_call *call);
 err manage_link_answer(struct http_call *call, const struct linked_hub *link, struct verdict v);
 /* One linked hub as it is shown: without its key. ERR_NOMEM. */
 err manage_link_write(struct http_call *call, const struct linked_hub *link, struct json_writer *w);
+/* manage_link_check.c */
+err manage_link_check(struct http_call *call);
 /* manage_drain.c */
 err manage_drain_begin(struct http_call *call);
 err manage_drain_end(struct http_call *call);

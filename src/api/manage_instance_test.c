@@ -61,7 +61,8 @@ static void test_own_instance(void **state)
         "\"idScope\":\"%s\",\"serviceOperationsHostName\":\"localhost\","
         "\"deviceProvisioningHostName\":\"localhost\",\"allocationPolicy\":\"Hashed\","
         "\"created\":\"2030-03-17T17:46:40.0000000Z\",\"iotHubs\":[{\"name\":\"hub.localhost\","
-        "\"allocationWeight\":1,\"applyAllocationPolicy\":true,\"draining\":false}],"
+        "\"isRemote\":false,\"allocationWeight\":1,\"applyAllocationPolicy\":true,\"draining\":"
+        "false}],"
         "\"authorizationPolicies\":["
         "{\"keyName\":\"provisioningserviceowner\",\"rights\":\"ServiceConfig, EnrollmentRead, "
         "EnrollmentWrite, DeviceConnect, RegistrationStatusRead, RegistrationStatusWrite\"}]}}",
@@ -285,22 +286,22 @@ static void test_linked_hubs(void **state)
     struct wire_reply r = ask("GET", "/berth/v1/linkedHubs", "");
 
     (void)state;
-    assert_string_equal(r.body,
-                        "{\"value\":[{\"name\":\"hub.localhost\",\"allocationWeight\":1,"
-                        "\"applyAllocationPolicy\":true,\"draining\":false,\"devices\":0}]}");
+    assert_string_equal(
+        r.body, "{\"value\":[{\"name\":\"hub.localhost\",\"isRemote\":false,\"allocationWeight\":1,"
+                "\"applyAllocationPolicy\":true,\"draining\":false,\"devices\":0}]}");
     r = ask("PUT", "/berth/v1/linkedHubs/HUB.localhost",
             "{\"allocationWeight\":7,\"applyAllocationPolicy\":false,\"location\":\"here\"}");
     assert_int_equal(r.status, 200);
     r = ask("GET", "/berth/v1/linkedHubs/hub.localhost", "");
     assert_string_equal(
         r.body,
-        "{\"name\":\"hub.localhost\",\"location\":\"here\","
+        "{\"name\":\"hub.localhost\",\"isRemote\":false,\"location\":\"here\","
         "\"allocationWeight\":7,\"applyAllocationPolicy\":false,\"draining\":false,\"devices\":0}");
     EXPECT(400, ask("PUT", "/berth/v1/linkedHubs/hub.localhost", "{\"allocationWeight\":0}"));
     EXPECT(400, ask("PUT", "/berth/v1/linkedHubs/hub.localhost", "{\"allocationWeight\":\"1\"}"));
     EXPECT(400, ask("PUT", "/berth/v1/linkedHubs/hub.localhost", "{\"location\":7}"));
     EXPECT(400, ask("PUT", "/berth/v1/linkedHubs/elsewhere.example", "{}"));
-    assert_int_equal(w.task_note.reason, REASON_FIELD_INVALID);
+    assert_int_equal(w.task_note.reason, REASON_CONNECTION_STRING_REFUSED);
     EXPECT(204, ask("DELETE", "/berth/v1/linkedHubs/hub.localhost", ""));
     EXPECT(404, ask("DELETE", "/berth/v1/linkedHubs/hub.localhost", ""));
     EXPECT(404, ask("GET", "/berth/v1/linkedHubs/hub.localhost", ""));

@@ -7,6 +7,8 @@
 
 #define MASK "****"
 
+enum { UDEG = 1000 * 1000 };
+
 static err mask(struct http_call *call, struct span text, struct span *ret_masked)
 {
     struct connection_string parts;
@@ -20,6 +22,14 @@ static err mask(struct http_call *call, struct span text, struct span *ret_maske
                         SPAN_FMT(parts.host), SPAN_FMT(parts.policy));
 }
 
+static void write_degrees(struct json_writer *w, const char *name, int64_t udeg)
+{
+    json_write_number(w, name,
+                      (struct json_number){ .is_integer = udeg % UDEG == 0,
+                                            .integer = udeg / UDEG,
+                                            .real = (double)udeg / UDEG });
+}
+
 /* devices: how many registrations of the instance have there; negative: not said. */
 static err write_with(struct http_call *call, const struct linked_hub *link, int64_t devices,
                       struct json_writer *w)
@@ -30,7 +40,14 @@ static err write_with(struct http_call *call, const struct linked_hub *link, int
     json_write_begin_object(w, NULL);
     json_write_text(w, "name", link->host_name);
     json_write_text_if(w, "connectionString", masked);
+    json_write_bool(w, "isRemote", link->is_remote != 0);
+    json_write_text_if(w, "address", link->address);
+    json_write_text_if(w, "ca", link->ca);
     json_write_text_if(w, "location", link->location);
+    if (link->has_coordinates) {
+        write_degrees(w, "latitude", link->latitude_udeg);
+        write_degrees(w, "longitude", link->longitude_udeg);
+    }
     json_write_int(w, "allocationWeight", link->weight);
     json_write_bool(w, "applyAllocationPolicy", link->apply_allocation_policy != 0);
     json_write_bool(w, "draining", link->is_draining != 0);
@@ -99,6 +116,48 @@ err manage_link_get(struct http_call *call)
     return manage_link_answer(call, &link, v);
 }
 
+/* Degrees as decimals, to a millionth. Far outside of any range is as wrong as just outside. */
+static err read_degrees(const json *document, const char *name, int64_t *ret_udeg, int *n_given)
+{
+    const json *v = json_member(document, name);
+    struct json_number number;
+
+    if (v == NULL || json_is_null(v)) {
+        return OK;
+    }
+    if (!json_find_number(v, &number)) {
+        return err_set(ERR_MALFORMED, "%s is not a number", name);
+    }
+    if (number.is_integer) {
+        number.real = (double)number.integer;
+    }
+    if (!(number.real >= -1000 && number.real <= 1000)) {
+        return err_set(ERR_MALFORMED, "%s is out of range", name);
+    }
+    *ret_udeg = (int64_t)(number.real * UDEG + (number.real < 0 ? -0.5 : 0.5));
+    ++*n_given;
+    return OK;
+}
+
+static err read_coordinates(const json *document, struct linked_hub *link)
+{
+    int n = 0;
+
+    TRY(read_degrees(document, "latitude", &link->latitude_udeg, &n));
+    TRY(read_degrees(document, "longitude", &link->longitude_udeg, &n));
+    link->has_coordinates = n == 2;
+    return n == 1 ? err_set(ERR_MALFORMED, "latitude and longitude go together") : OK;
+}
+
+static err read_way(const json *document, struct linked_hub *link)
+{
+    TRY(json_get_text(document, "address", &link->address));
+    TRY(json_get_text(document, "ca", &link->ca));
+    link->address = span_is_empty(link->address) ? SPAN_NONE : link->address;
+    link->ca = span_is_empty(link->ca) ? SPAN_NONE : link->ca;
+    return read_coordinates(document, link);
+}
+
 static err read_link(struct http_call *call, const json *document, struct linked_hub *link,
                      struct verdict *ret_verdict)
 {
@@ -113,6 +172,9 @@ static err read_link(struct http_call *call, const json *document, struct linked
     }
     if (err_is_ok(e)) {
         e = json_get_bool(document, "applyAllocationPolicy", &apply);
+    }
+    if (err_is_ok(e)) {
+        e = read_way(document, link);
     }
     link->apply_allocation_policy = apply;
     /* What was shown may be sent back. */

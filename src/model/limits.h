@@ -223,8 +223,9 @@ enum {
     LIMIT_WEBHOOK_ANSWER = 96 * 1024,
     LIMIT_WEBHOOK_URL = 2048,
     LIMIT_HUB_ANSWER = 1024 * 1024,
-    LIMIT_ERROR_MESSAGE = 1024,  /* of a hub or a webhook, as it is passed on */
-    LIMIT_CA_BUNDLE = 16 * 1024, /* PEM, of one link */
+    LIMIT_ERROR_MESSAGE = 1024,    /* of a hub or a webhook, as it is passed on */
+    LIMIT_CA_BUNDLE = 16 * 1024,   /* PEM, of one link … */
+    LIMIT_CA_BUNDLES = 256 * 1024, /* … and of all of an instance: a registration reads them */
 };
 
 /* Custom allocation (core/custom.h) and its rules (rule/rule.h). */
