@@ -90,11 +90,19 @@ static const struct option LOGIN_SHOW[] = {
 #define LINK_OPTIONS                                                                               \
     TEXT("connection-string", NULL, "CONNECTION-STRING",                                           \
          "of a policy of the hub with RegistryWrite and ServiceConnect; needed for a hub that "    \
-         "another made"),                                                                          \
+         "another made, or that is elsewhere"),                                                    \
         INT("allocation-weight", 1, 1000, NULL, "its share under the hashed policy"),              \
         CHOICE("apply-allocation-policy", "true|false", NULL,                                      \
                "false: only for enrollments that name it"),                                        \
-        TEXT("location", "l", "TEXT", "kept for you")
+        TEXT("address", NULL, "HOST[:PORT]",                                                       \
+             "of a hub elsewhere: what to connect to instead of its host name; '': that again"),   \
+        FILE_("hub-ca-file", NULL,                                                                 \
+              "of a hub elsewhere: the CA certificates that its certificate is under (PEM), "      \
+              "instead of those that the server trusts; '': these again"),                         \
+        TEXT("location", "l", "TEXT",                                                              \
+             "kept for you; an Azure region's name, like westeurope, gives the coordinates too"),  \
+        TEXT("latitude", NULL, "DEGREES", "where it is, for the geoLatency policy: 52.374"),       \
+        TEXT("longitude", NULL, "DEGREES", "-4.89")
 
 static const struct option LINK_ONE[] = { LINKED_HUB, OPTIONS_END };
 static const struct option LINK_CREATE[] = {
@@ -108,6 +116,15 @@ static const struct option LINK_CREATE[] = {
     OPTIONS_END,
 };
 static const struct option LINK_UPDATE[] = { LINKED_HUB, LINK_OPTIONS, OPTIONS_END };
+static const struct option LINK_CHECK[] = {
+    { .name = "linked-hub",
+      .alias = "n",
+      .kind = OPTION_TEXT,
+      .traits = OPTION_OPERAND,
+      .value = "HOST",
+      .help = "the hub's host name; without: all" },
+    OPTIONS_END,
+};
 static const struct option LINK_DELETE[] = { LINKED_HUB, YES, OPTIONS_END };
 
 const struct command BERTH_COMMANDS_MANAGE[] = {
@@ -135,10 +152,18 @@ const struct command BERTH_COMMANDS_MANAGE[] = {
       berth_connection_string_show },
     { "linked-hub list", "List linked hubs", NULL, NOTHING, berth_linked_hub_list },
     { "linked-hub show", "Show one", NULL, LINK_ONE, berth_linked_hub_show },
-    { "linked-hub create", "Link a hub of this server", NULL, LINK_CREATE,
-      berth_linked_hub_create },
+    { "linked-hub create", "Link a hub of this server, or one elsewhere",
+      "A hub elsewhere, of another berthd or Azure's, is linked by its connection string. `berth "
+      "linked-hub check` tells whether the server can use it.",
+      LINK_CREATE, berth_linked_hub_create },
     { "linked-hub update", "Change one; what is not named stays as it is", NULL, LINK_UPDATE,
       berth_linked_hub_update },
+    { "linked-hub check", "Look whether the server can use linked hubs",
+      "Asks each as provisioning would, and changes nothing: is it there, is its certificate "
+      "trusted, is its key taken and has the rights, do the clocks agree? The exit status is 1 "
+      "when "
+      "something is wrong.",
+      LINK_CHECK, berth_linked_hub_check },
     { "linked-hub delete", "Unlink a hub",
       "Enrollments that name it, and devices that are on it, stay.", LINK_DELETE,
       berth_linked_hub_delete },

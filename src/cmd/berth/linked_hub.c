@@ -1,6 +1,7 @@
 /* cmd/berth/linked_hub.c: `berth linked-hub`: the hubs that the provisioning service may assign
  * devices to. */
 #include "cmd/berth/commands.h"
+#include "cmd/berth/file.h"
 #include "cmd/berth/manage.h"
 #include "util/connection_string.h"
 #include "json/writer.h"
@@ -11,6 +12,7 @@ static const struct view_column LIST[] = {
     { "ALLOCATE", "applyAllocationPolicy" },
     { "DEVICES", "devices" },
     { "DRAINING", "draining" },
+    { "ELSEWHERE", "isRemote" },
     { "LOCATION", "location" },
     { "CONNECTION STRING", "connectionString" },
     { NULL, NULL },
@@ -22,7 +24,12 @@ static const struct view_column SHOW[] = {
     { "allocate", "applyAllocationPolicy" },
     { "devices", "devices" },
     { "draining", "draining" },
+    { "elsewhere", "isRemote" },
+    { "address", "address" },
+    { "CA certificates", "ca" },
     { "location", "location" },
+    { "latitude", "latitude" },
+    { "longitude", "longitude" },
     { "connection string", "connectionString" },
     { NULL, NULL },
 };
@@ -53,6 +60,49 @@ err berth_linked_hub_show(struct cli *cli)
     return berth_manage_send(cli, &service, &r, SHOW);
 }
 
+/* Degrees as they were typed, or as they are stored. */
+static err write_degrees(struct cli *cli, const char *name, const json *stored,
+                         struct json_writer *w)
+{
+    const char *text = berth_cli_text(cli, name);
+    AUTO(json) json *typed = NULL;
+    struct json_number number;
+
+    if (text == NULL) {
+        if (json_find_number(stored, &number)) {
+            json_write_number(w, name, number);
+        }
+        return OK;
+    }
+    if (!err_is_ok(json_parse(span_str(text), 1, &typed)) || !json_find_number(typed, &number)) {
+        return berth_cli_usage(cli, "--%s: degrees as decimals, like 52.374 or -4.89", name);
+    }
+    json_write_number(w, name, number);
+    return OK;
+}
+
+/* A new location without coordinates has its own, if it is one that the server knows. */
+static err write_coordinates(struct cli *cli, const json *stored, struct json_writer *w)
+{
+    const bool is_new = berth_cli_text(cli, "location") != NULL ||
+                        berth_cli_text(cli, "latitude") != NULL ||
+                        berth_cli_text(cli, "longitude") != NULL;
+
+    TRY(write_degrees(cli, "latitude", is_new ? NULL : json_member(stored, "latitude"), w));
+    return write_degrees(cli, "longitude", is_new ? NULL : json_member(stored, "longitude"), w);
+}
+
+/* ca: what --hub-ca-file holds; absent: it is not given. */
+static void write_way(struct cli *cli, struct span ca, const json *stored, struct json_writer *w)
+{
+    const char *address = berth_cli_text(cli, "address");
+
+    json_write_text_if(w, "address",
+                       address != NULL ? span_str(address)
+                                       : json_text(json_member(stored, "address")));
+    json_write_text_if(w, "ca", span_is_absent(ca) ? json_text(json_member(stored, "ca")) : ca);
+}
+
 /* What is not named stays as `stored` has it; NULL: as the server has it. */
 static err put(struct cli *cli, const char *host, const json *stored)
 {
@@ -60,6 +110,8 @@ static err put(struct cli *cli, const char *host, const json *stored)
     const char *apply = berth_cli_text(cli, "apply-allocation-policy");
     const char *location = berth_cli_text(cli, "location");
     int64_t weight = berth_options_int(&cli->options, "allocation-weight");
+    const char *ca_file = berth_cli_text(cli, "hub-ca-file");
+    struct span ca = ca_file != NULL ? SPAN("") : SPAN_NONE;
     bool applies = true;
     struct endpoint service;
     struct buf body;
@@ -69,6 +121,9 @@ static err put(struct cli *cli, const char *host, const json *stored)
     if (weight == 0) {
         TRY(json_get_int(stored, "allocationWeight", &weight));
     }
+    if (ca_file != NULL && *ca_file != '\0') {
+        TRY(berth_file_read(&cli->arena, ca_file, &ca));
+    }
     body = arena_buf(&cli->arena);
     w = json_writer_over(&body);
     json_write_begin_object(&w, NULL);
@@ -76,6 +131,8 @@ static err put(struct cli *cli, const char *host, const json *stored)
     json_write_text_if(&w, "location",
                        location != NULL ? span_str(location)
                                         : json_text(json_member(stored, "location")));
+    write_way(cli, ca, stored, &w);
+    TRY(write_coordinates(cli, stored, &w));
     json_write_int(&w, "allocationWeight", weight > 0 ? weight : 1);
     json_write_bool(&w, "applyAllocationPolicy",
                     apply != NULL ? strcmp(apply, "true") == 0 : applies);
