@@ -155,7 +155,7 @@ static void test_hubs(void **state)
     r = ask("PUT", "/berth/v1/hubs/h3", "", "{\"hostName\":\"h3.example\",\"link\":false}");
     assert_has(&r, "\"isLinked\":false,\"connectionString\"");
     r = ask("GET", "/berth/v1/instance", "", "");
-    assert_has(&r, "{\"name\":\"h2.example\",\"allocationWeight\":10,");
+    assert_has(&r, "{\"name\":\"h2.example\",\"isRemote\":false,\"allocationWeight\":10,");
     assert_null(strstr(r.body, "h3.example"));
     r = ask("GET", "/berth/v1/hubs", "", "");
     assert_null(strstr(r.body, "connectionString"));

@@ -297,7 +297,9 @@ static void who_may_link_a_hub(void **state)
     } cases[] = {
         { "own.example", SPAN_NONE, REASON_GRANTED },
         { "OWN.example", SPAN_NONE, REASON_GRANTED }, /* again */
-        { "none.example", SPAN_NONE, REASON_FIELD_INVALID },
+        { "none.example", SPAN_NONE, REASON_CONNECTION_STRING_REFUSED },
+        { "far.example", login("far.example", "any", "its-own-its-own1"), REASON_GRANTED },
+        { "far.example", SPAN_NONE, REASON_GRANTED }, /* it is linked, wherever it is */
         { "not a host", SPAN_NONE, REASON_FIELD_INVALID },
         { "going.example", SPAN_NONE, REASON_FIELD_INVALID },
         { "other.example", SPAN_NONE, REASON_CONNECTION_STRING_REFUSED },
@@ -342,7 +344,7 @@ static void who_may_link_a_hub(void **state)
         }
     }
     assert_ok(core_link_list(&f.env, two, &rows, &n));
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 3);
     /* The string that let it be linked is kept. */
     assert_ok(core_link_get(&f.env, two, SPAN("OTHER.example"), &link, &v));
     assert_true(span_starts_with(link.connection_string, SPAN("HostName=Other.example;")));

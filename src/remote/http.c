@@ -331,6 +331,10 @@ static void set_body(struct transfer *t, const struct remote_http_request *r)
         (void)curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, (const char *)r->body.data);
     }
     (void)curl_easy_setopt(t->curl, CURLOPT_CUSTOMREQUEST, r->method);
+    if (r->is_anew) {
+        (void)curl_easy_setopt(t->curl, CURLOPT_FRESH_CONNECT, 1L);
+        (void)curl_easy_setopt(t->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+    }
 }
 
 static void set_rest(struct transfer *t, struct curl_slist *headers)

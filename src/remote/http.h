@@ -50,6 +50,7 @@ struct remote_http_request {
     int page;              /* x-ms-max-item-count; 0: not sent */
     struct span page_from; /* x-ms-continuation; or absent */
     size_t answer_max;
+    bool is_anew; /* over a new connection, the name resolved now */
 };
 
 /* Spans are in the arena. */

@@ -83,6 +83,7 @@ err remote_hub_send(struct hub_talk *t, const struct hub_request *r,
                                            .if_match = r->if_match,
                                            .page = r->page,
                                            .page_from = r->page_from,
+                                           .is_anew = r->is_anew,
                                            .answer_max = LIMIT_HUB_ANSWER };
 
     TRY(make_path(t->call.env->arena, r, &request.path));

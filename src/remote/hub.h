@@ -26,6 +26,7 @@ struct hub_request {
     const char *if_match;  /* as it goes out; or NULL */
     int page;              /* of a query: at most so many rows, … */
     struct span page_from; /* … from there on; or absent */
+    bool is_anew;          /* as struct remote_http_request */
 };
 err remote_hub_send(struct hub_talk *t, const struct hub_request *r,
                     struct remote_http_reply *ret_reply);

@@ -60,13 +60,14 @@ static void note_way(struct elsewhere_report *r, const struct remote_http_reply 
 }
 
 static err ask(struct look *l, const char *method, const char *folder, const char *if_match,
-               struct remote_http_reply *ret_reply)
+               bool is_anew, struct remote_http_reply *ret_reply)
 {
     struct hub_request r = { .method = method,
                              .folder = folder,
                              .device_id = l->probe,
                              .body = SPAN_NONE,
-                             .if_match = if_match };
+                             .if_match = if_match,
+                             .is_anew = is_anew };
 
     TRY(remote_hub_send(&l->talk, &r, ret_reply));
     l->report->answer_ms = ret_reply->took_ms;
@@ -150,7 +151,7 @@ static err look(struct look *l)
     bool goes_on = true;
 
     for (size_t i = 0; i < sizeof asked / sizeof *asked && goes_on; i++) {
-        TRY(ask(l, asked[i].method, asked[i].folder, asked[i].if_match, &reply));
+        TRY(ask(l, asked[i].method, asked[i].folder, asked[i].if_match, i == 0, &reply));
         if (i == 0) {
             note_way(l->report, &reply);
             l->report->connect_ms = reply.tls_ms;
