@@ -1,14 +1,26 @@
 /* remote/hub_json.c: prints what provisioning places, reads what is there. What a hub adds to a
- * twin ($metadata, $version) is its own and never sent. */
+ * twin ($metadata, $version) is its own and never sent to another. */
 #include "remote/hub_json.h"
 
 #include "model/limits.h"
 #include "util/base64.h"
 #include "json/writer.h"
 
-static bool is_blank_object(struct span text)
+/* ---- sections of a twin ---- */
+
+static bool is_hubs_own(const char *name)
 {
-    return span_is_absent(text) || span_eq(span_trim(text), SPAN("{}"));
+    return strcmp(name, "$metadata") == 0 || strcmp(name, "$version") == 0;
+}
+
+static bool is_empty_section(json *section)
+{
+    for (struct json_iter it = json_first(section); it.name != NULL; json_next(&it)) {
+        if (!is_hubs_own(it.name)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool keeps_twin(const struct placement *p)
@@ -23,7 +35,11 @@ bool remote_hub_json_has_twin(const struct placement *p)
 
 bool remote_hub_json_has_reported(const struct placement *p)
 {
-    return keeps_twin(p) && !is_blank_object(p->carried->reported);
+    AUTO(json) json *reported = NULL;
+
+    return keeps_twin(p) && !span_is_absent(p->carried->reported) &&
+           err_is_ok(json_parse(p->carried->reported, LIMIT_JSON_DEPTH, &reported)) &&
+           !is_empty_section(reported);
 }
 
 /* Who was barred where it comes from is not let in here. */
@@ -100,15 +116,36 @@ static void write_section(struct json_writer *w, const char *name, const json *s
     }
 }
 
-static void write_carried(struct json_writer *w, const struct device_state *s, bool with_reported)
+/* Without what is a hub's own; nothing when it is absent. */
+static err write_carried_section(struct json_writer *w, const char *name, struct span text)
 {
-    json_write_raw_if(w, "tags", s->tags);
-    json_write_begin_object(w, "properties");
-    json_write_raw_if(w, "desired", s->desired);
-    if (with_reported) {
-        json_write_raw_if(w, "reported", s->reported);
+    AUTO(json) json *section = NULL;
+
+    if (span_is_absent(text)) {
+        return OK;
+    }
+    TRY(json_parse(text, LIMIT_JSON_DEPTH, &section));
+    json_write_begin_object(w, name);
+    for (struct json_iter it = json_first(section); it.name != NULL; json_next(&it)) {
+        if (!is_hubs_own(it.name)) {
+            json_write_name(w, span_str(it.name));
+            json_write_value(w, NULL, it.value);
+        }
     }
     json_write_end_object(w);
+    return OK;
+}
+
+static err write_carried(struct json_writer *w, const struct device_state *s, bool with_reported)
+{
+    TRY(write_carried_section(w, "tags", s->tags));
+    json_write_begin_object(w, "properties");
+    TRY(write_carried_section(w, "desired", s->desired));
+    if (with_reported) {
+        TRY(write_carried_section(w, "reported", s->reported));
+    }
+    json_write_end_object(w);
+    return OK;
 }
 
 static err write_initial(struct json_writer *w, struct span text)
@@ -127,11 +164,8 @@ static err write_initial(struct json_writer *w, struct span text)
 
 static err write_twin(struct json_writer *w, const struct placement *p, bool with_reported)
 {
-    if (!keeps_twin(p)) {
-        return write_initial(w, p->initial_twin);
-    }
-    write_carried(w, p->carried, with_reported);
-    return OK;
+    return keeps_twin(p) ? write_carried(w, p->carried, with_reported)
+                         : write_initial(w, p->initial_twin);
 }
 
 err remote_hub_json_new(struct arena *arena, const struct placement *p, struct span *ret_body)
@@ -257,21 +291,6 @@ bool remote_hub_json_is_same(const struct placement *p, const json *device)
            (!p->reset_twin || was_edge == is_edge(p)) && (!is_barred(p) || is_disabled(device));
 }
 
-static bool is_hubs_own(const char *name)
-{
-    return strcmp(name, "$metadata") == 0 || strcmp(name, "$version") == 0;
-}
-
-static bool is_empty_section(json *section)
-{
-    for (struct json_iter it = json_first(section); it.name != NULL; json_next(&it)) {
-        if (!is_hubs_own(it.name)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool remote_hub_json_is_blank(const json *twin)
 {
     json *desired = json_member(json_member(twin, "properties"), "desired");
@@ -281,25 +300,24 @@ bool remote_hub_json_is_blank(const json *twin)
     return version <= 1 && is_empty_section(desired) && is_empty_section(json_member(twin, "tags"));
 }
 
-/* Absent when there is nothing in it. */
+/* As the hub shows it, but for what it says of each member; absent when there is nothing in it. */
 static err print_section(struct arena *arena, json *section, struct span *ret_text)
 {
     struct buf out = arena_buf(arena);
     struct json_writer w = json_writer_over(&out);
+    size_t n = 0;
 
-    *ret_text = SPAN_NONE;
-    if (is_empty_section(section)) {
-        return OK;
-    }
     json_write_begin_object(&w, NULL);
     for (struct json_iter it = json_first(section); it.name != NULL; json_next(&it)) {
-        if (!is_hubs_own(it.name)) {
+        if (strcmp(it.name, "$metadata") != 0) {
             json_write_name(&w, span_str(it.name));
             json_write_value(&w, NULL, it.value);
+            n++;
         }
     }
     json_write_end_object(&w);
-    return arena_buf_end(arena, &out, ret_text);
+    *ret_text = SPAN_NONE;
+    return n > 0 ? arena_buf_end(arena, &out, ret_text) : OK;
 }
 
 err remote_hub_json_state(struct arena *arena, const json *twin, struct device_state *ret_state)

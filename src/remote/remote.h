@@ -1,5 +1,5 @@
 /* remote/remote.h: systems elsewhere: hubs that are not in this store, by their REST API, and
- * webhooks. The only folder of the server that makes connections of its own (libcurl). What may be
+ * webhooks. Alone in the server in making connections of its own (libcurl). What may be
  * asked, and what each answer means, is model/elsewhere.h; which calls are made,
  * doc/wire/remote-hubs.md. */
 #ifndef REMOTE_REMOTE_H

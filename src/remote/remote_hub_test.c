@@ -101,7 +101,7 @@ static struct placement placement_of(const struct placement *given)
 
 static const struct device_state carried = {
     .tags = SPAN_INIT("{\"site\":\"a\"}"),
-    .desired = SPAN_INIT("{\"rate\":5}"),
+    .desired = SPAN_INIT("{\"rate\":5,\"$version\":7}"),
     .reported = SPAN_INIT("{\"fw\":\"1.0\"}"),
     .iot_edge = 1,
     .status = DEVICE_ENABLED,
@@ -380,13 +380,14 @@ static void test_find(void **state)
     FIND();
     assert_true(found && a.outcome == ELSEWHERE_DONE);
     assert_string_equal((const char *)s.tags.data, "{\"a\":1}");
-    assert_string_equal((const char *)s.desired.data, "{\"x\":1}");
-    assert_string_equal((const char *)s.reported.data, "{\"fw\":\"1.0\"}");
+    assert_string_equal((const char *)s.desired.data, "{\"x\":1,\"$version\":2}");
+    assert_string_equal((const char *)s.reported.data, "{\"fw\":\"1.0\",\"$version\":3}");
     assert_int_equal(s.iot_edge, 1);
     assert_int_equal(s.status, DEVICE_DISABLED);
     assert_string_equal((const char *)s.status_reason.data, "lent");
     FIND();
-    assert_true(found && span_is_absent(s.tags) && span_is_absent(s.desired));
+    assert_true(found && span_is_absent(s.tags));
+    assert_string_equal((const char *)s.desired.data, "{\"$version\":1}");
     FIND();
     assert_true(!found && a.outcome == ELSEWHERE_DONE);
     FIND();
