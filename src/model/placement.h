@@ -31,8 +31,6 @@ struct placement {
     /* Where it comes from: the device there goes in the same transaction. Absent: nowhere, or a
      * hub that is not in this store. */
     struct span from_hub, from_device_id;
-    bool is_there;   /* a hub elsewhere: it was there before any try of this assignment to place it:
-                        the twin there is its own, and nothing is applied but a reset */
     bool keeps_twin; /* its twin and modules there come along, instead of the initial twin */
     /* What it was on the hub elsewhere that it comes from, whether or not it keeps its twin; NULL:
      * it comes from none, or was not there. */

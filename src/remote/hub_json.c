@@ -291,15 +291,6 @@ bool remote_hub_json_is_same(const struct placement *p, const json *device)
            (!p->reset_twin || was_edge == is_edge(p)) && (!is_barred(p) || is_disabled(device));
 }
 
-bool remote_hub_json_is_blank(const json *twin)
-{
-    json *desired = json_member(json_member(twin, "properties"), "desired");
-    int64_t version = 0;
-
-    (void)json_get_int(desired, "$version", &version);
-    return version <= 1 && is_empty_section(desired) && is_empty_section(json_member(twin, "tags"));
-}
-
 /* As the hub shows it, but for what it says of each member; absent when there is nothing in it. */
 static err print_section(struct arena *arena, json *section, struct span *ret_text)
 {

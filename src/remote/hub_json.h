@@ -25,8 +25,6 @@ err remote_hub_json_twin(struct arena *arena, const struct placement *p, struct 
 
 /* Would remote_hub_json_changed change nothing? */
 bool remote_hub_json_is_same(const struct placement *p, const json *device);
-/* Has nobody written to the twin since the device was made? */
-bool remote_hub_json_is_blank(const json *twin);
 /* What the device would take along: with $version, without $metadata. */
 err remote_hub_json_state(struct arena *arena, const json *twin, struct device_state *ret_state);
 

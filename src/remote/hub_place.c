@@ -1,13 +1,13 @@
 /* remote/hub_place.c: a device on a hub elsewhere: made, or, when it is there, refreshed.
  *
- *   is_there or not known      POST /devices (create, with its twin), or PUT /devices/{id}
- *       |  it is new                |  409: it is there
- *       |                           v
- *       +-----------------> GET /devices/{id} --404--> from the beginning
- *                               |  another credential: PUT, If-Match its ETag --412--> GET again
- *                               v
- *                           reset: PUT /twins/{id}; made by an earlier try of ours and still
- *                           without its twin: PATCH /twins/{id}
+ *   with reset_twin: it may be new      POST /devices (create, with its twin), or PUT /devices/{id}
+ *                                           |  409: it is there
+ *                                           v
+ *   without: it was there ---------> GET /devices/{id} --404--> it is new
+ *                                           |  another credential: PUT, If-Match its ETag
+ *                                           |                    --412--> GET again
+ *                                           v
+ *                                    reset_twin: PUT /twins/{id}
  *
  * Each of them may be made again after a crash, or when an answer was lost. */
 #include "model/limits.h"
@@ -65,30 +65,6 @@ static err send_twin(struct work *w, bool is_reset, enum placing *ret_what)
         return OK;
     }
     return end(w, &reply, ret_what);
-}
-
-/* An earlier try may have made the device, and not its twin. */
-static err complete_twin(struct work *w, enum placing *ret_what)
-{
-    struct hub_request get = {
-        .method = "GET", .folder = "twins", .device_id = w->p->device_id, .body = SPAN_NONE
-    };
-    AUTO(json) json *twin = NULL;
-    struct remote_http_reply reply;
-
-    TRY(remote_hub_send(&w->talk, &get, &reply));
-    if (remote_hub_has_no_device(&reply)) {
-        *ret_what = PLACING_GONE;
-        return OK;
-    }
-    if (!is_good(&reply)) {
-        return end(w, &reply, ret_what);
-    }
-    *ret_what = PLACING_ON;
-    return err_is_ok(json_parse(reply.body, LIMIT_JSON_DEPTH, &twin)) &&
-                   remote_hub_json_is_blank(twin)
-               ? send_twin(w, false, ret_what)
-               : OK;
 }
 
 /* ---- it is new ---- */
@@ -246,17 +222,14 @@ static err refresh(struct work *w, enum placing *ret_what)
     if (*ret_what != PLACING_ON) {
         return OK;
     }
-    if (w->p->reset_twin) {
-        return send_twin(w, true, ret_what);
-    }
-    return !w->p->is_there && remote_hub_json_has_twin(w->p) ? complete_twin(w, ret_what) : OK;
+    return w->p->reset_twin ? send_twin(w, true, ret_what) : OK;
 }
 
 /* ---- both ---- */
 
 static err place(struct work *w)
 {
-    enum placing what = w->p->is_there ? PLACING_THERE : PLACING_GONE;
+    enum placing what = w->p->reset_twin ? PLACING_GONE : PLACING_THERE;
 
     for (int i = 0; i < TRIES && what != PLACING_ON && what != PLACING_ENDED; i++) {
         TRY(what == PLACING_GONE ? create(w, &what) : refresh(w, &what));
