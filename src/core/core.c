@@ -8,6 +8,7 @@
 
 #include "core/challenge.h"
 #include "core/decision.h"
+#include "core/errands.h"
 #include "core/plan.h"
 #include "core/register.h"
 #include "core/turn.h"
@@ -166,9 +167,11 @@ err core_poll(const struct env *env, const struct claim *claim, struct core_outc
             (struct core_outcome){ .verdict = is_early ? verdict : as_told(claim, verdict) };
         return OK;
     }
-    *ret_outcome = (struct core_outcome){ .verdict = verdict,
-                                          .has_registration = true,
-                                          .registration = reading->registration };
+    *ret_outcome =
+        (struct core_outcome){ .verdict = verdict,
+                               .has_registration = true,
+                               .registration = reading->registration,
+                               .wait_ms = core_errands_wait_ms(env->errands, reading->lane) };
     return OK;
 }
 

@@ -29,10 +29,12 @@ struct core_outcome {
  * record in one transaction, and returns once that is durable. An enrollment that is changed or
  * deleted between the look at it and that transaction is looked at again. Granted:
  * registration.operation_id is the operation to poll and .status is what the poll will find
- * (ASSIGNED or FAILED); what is answered now is "assigning". ENROLLMENT_DISABLED: the registration
- * is stored as DISABLED and given back. TPM_CHALLENGED: a key was stored to wait for, and is given
- * wrapped. Any other refusal leaves a decision record only. Faults: ERR_BUSY (queue full, or not
- * its turn: env->turn; for the other functions likewise), ERR_IO. */
+ * (ASSIGNED, FAILED, or ASSIGNING while a system elsewhere is waited for); what is answered now is
+ * "assigning". Who asks again while ASSIGNING for what is on its way already gets that operation.
+ * ENROLLMENT_DISABLED: the registration is stored as DISABLED and given back. TPM_CHALLENGED: a key
+ * was stored to wait for, and is given wrapped. Any other refusal leaves a decision record only.
+ * Faults: ERR_BUSY (queue full, or not its turn: env->turn; for the other functions likewise),
+ * ERR_IO. */
 err core_register(const struct env *env, const struct claim *claim, const struct core_tools *tools,
                   struct core_outcome *ret_outcome);
 

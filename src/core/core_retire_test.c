@@ -130,6 +130,11 @@ static err fill(struct store_tx *tx, void *arg)
     struct challenge ch = { .id_scope = scope,
                             .registration_key = SPAN("d"),
                             .evidence_sha256 = SPAN("x") };
+    struct errand w = { .id_scope = scope,
+                        .type = ERRAND_ASSIGN,
+                        .registration_key = SPAN("d"),
+                        .hub = SPAN(""),
+                        .device_id = SPAN("") };
     struct decision_row d = { .tracking_id = scope, .id_scope = scope, .reason = SPAN("granted") };
 
     TRY(store_put(tx, &KIND_ENROLLMENT, &e));
@@ -137,6 +142,7 @@ static err fill(struct store_tx *tx, void *arg)
     TRY(store_put(tx, &KIND_CA_REFERENCE, &r));
     TRY(store_put(tx, &KIND_CERTIFICATE, &c));
     TRY(store_put(tx, &KIND_CHALLENGE, &ch));
+    TRY(store_put(tx, &KIND_ERRAND, &w));
     TRY(store_put(tx, &KIND_DECISION, &d));
     for (int i = 0; i < 3 * LIMIT_DELETE_BATCH; i++) {
         char key[16];

@@ -36,14 +36,11 @@ struct core_errands_config {
     struct store *store;
     struct sink *sink;         /* handed on in env; or NULL */
     struct hub_limits *limits; /* the same */
+    struct bus *bus;           /* for hubs->tell, once an assignment is durable */
     const struct elsewhere *elsewhere;
     const struct placer *hubs;
     /* The store is this process's alone: whatever is marked as being worked on is so no more. */
     bool is_alone;
-    /* On a pool's thread, once an assignment is durable: sessions are to be cut off, and told of
-     * it, as after core_register. NULL: nobody wants to know. */
-    void (*on_assigned)(void *arg, const struct env *env, const struct registration *r,
-                        const struct placed *placed);
     /* On a pool's thread; text is one sentence, NUL-terminated. NULL: nobody wants to know. */
     void (*on_event)(void *arg, enum core_errands_event event, const char *text);
     void *arg;

@@ -4,6 +4,7 @@
 #include "core/reading.h"
 
 #include "core/challenge.h"
+#include "core/errand_row.h"
 #include "core/instance.h"
 
 struct reading_work {
@@ -79,6 +80,20 @@ static err read_deciding_enrollment(struct reading_work *w, struct store_tx *tx)
     return OK;
 }
 
+static err read_lane(struct reading_work *w, struct store_tx *tx)
+{
+    struct core_reading *r = w->reading;
+    struct errand e;
+    bool is_found;
+
+    if (!r->has_registration || r->registration.status != REGISTRATION_ASSIGNING) {
+        return OK;
+    }
+    TRY(core_errand_row_find(w->env, tx, r->id_scope, r->registration_key, &e, &is_found));
+    r->lane = is_found ? e.lane : SPAN_NONE;
+    return OK;
+}
+
 /* The challenge by whose key the TPM registered. */
 static err read_used_challenge(struct reading_work *w, struct store_tx *tx)
 {
@@ -108,6 +123,7 @@ static err read_registration_only(struct store_tx *tx, void *arg)
     }
     TRY(read_registration(w, tx));
     TRY(read_deciding_enrollment(w, tx));
+    TRY(read_lane(w, tx));
     return read_used_challenge(w, tx);
 }
 

@@ -13,6 +13,7 @@ struct core_reading {
     struct registration registration;
     struct core_links links; /* when granted: of the instance; borrowed as core/links.h says */
     struct core_candidates candidates;
+    struct span lane; /* ASSIGNING: whom it waits for; for polls */
 };
 
 /* The folded names alone; all else is zero. */

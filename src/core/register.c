@@ -1,14 +1,16 @@
 /* core/register.c: registering. Reading and judging run on the caller's thread over one snapshot;
  * what changes is one short write transaction, begun again when the enrollment that decided has
  * changed meanwhile. Names, keys and digests are made before it. Which enrollment decides is
- * core/search.c's, which hub core/allocate.c's, which moves a record may make
- * core/registration.c's, whether a TPM's key was used before core/challenge.c's. */
+ * core/search.c's, which hub core/plan.c's, how it gets there core/assign.c's, which moves a record
+ * may make core/registration.c's, whether a TPM's key was used before core/challenge.c's. */
 #include "core/register.h"
 
 #include <assert.h>
 
+#include "core/assign.h"
 #include "core/challenge.h"
 #include "core/decision.h"
+#include "core/errands.h"
 #include "core/instance.h"
 #include "core/loads.h"
 #include "core/plan.h"
@@ -40,7 +42,7 @@ struct registering {
     /* Results. */
     struct verdict verdict;
     struct registration registration;
-    struct placed placed;
+    struct core_assigned assigned;
     bool is_outdated; /* nothing was written: what was read has changed since */
 };
 
@@ -106,152 +108,60 @@ static struct registration renewed(const struct registering *g, const struct reg
     };
 }
 
-static err is_linked(const struct registering *g, struct store_tx *tx, struct span hub,
-                     bool *ret_is)
-{
-    struct linked_hub link = { .id_scope = g->reading->id_scope, .host_name = hub };
-
-    return store_find(tx, &KIND_LINKED_HUB, &link, g->env->arena, &link, ret_is);
-}
-
-/* May the instance touch devices on the hub? One that is linked no longer is another's business,
- * unless the instance made it. */
-static err is_ours(const struct registering *g, struct store_tx *tx, struct span host_name,
-                   bool *ret_is)
-{
-    struct hub hub = { .host_name = host_name };
-    bool is_found;
-
-    TRY(is_linked(g, tx, host_name, ret_is));
-    if (*ret_is) {
-        return OK;
-    }
-    TRY(store_find(tx, &KIND_HUB, &hub, g->env->arena, &hub, &is_found));
-    *ret_is = is_found && span_eq(hub.id_scope, g->reading->id_scope);
-    return OK;
-}
-
-/* Where it comes from, if it moves. */
-static err set_origin(struct registering *g, struct store_tx *tx, const struct registration *was,
-                      struct placement *p)
-{
-    const struct enrollment *e = attest_identity_enrollment(&g->reading->found.identity);
-    bool is_known = false;
-
-    if (!span_is_absent(was->placed_hub) && !span_eq(was->placed_hub, p->hub)) {
-        TRY(is_ours(g, tx, was->placed_hub, &is_known));
-    }
-    if (is_known) {
-        p->from_hub = was->placed_hub;
-        p->from_device_id = was->placed_device_id;
-        p->keeps_twin = e->migrate_device_data && !g->plan.overrides_twin;
-    }
-    return OK;
-}
-
-static err place_device(struct registering *g, struct store_tx *tx, const struct registration *was,
-                        const struct registration *r, enum reason *ret_reason)
+/* What a device gets, and where it is (core/assign.h). */
+static struct errand order_of(const struct registering *g, const struct registration *was)
 {
     const struct identity *id = &g->reading->found.identity;
     const struct enrollment *e = attest_identity_enrollment(id);
+    const struct core_plan *plan = &g->plan;
     bool is_tpm = e->attestation == ATTESTATION_TPM;
+    bool stays = !span_is_absent(plan->hub) && span_eq(was->placed_hub, plan->hub);
     struct span hub_key = span_of(g->hub_key, sizeof g->hub_key);
-    struct placement p = {
-        .hub = r->assigned_hub,
-        .device_id = r->device_id,
+
+    return (struct errand){
+        .id_scope = g->reading->id_scope,
+        .type = ERRAND_ASSIGN,
+        .registration_key = g->reading->registration_key,
+        .hub = SPAN(""),
+        .device_id = SPAN(""),
+        .registration_id = g->claim->registration_id,
+        .operation_id = g->names.operation_id,
+        .tracking_id = g->decision.tracking_id,
+        .enrollment_etag = e->etag,
+        .to_hub = plan->hub,
+        /* On the hub where it is it keeps the device ID that it has there. */
+        .to_device_id =
+            stays ? was->placed_device_id : core_reading_device_id(g->reading, g->claim),
+        .from_hub = was->placed_hub,
+        .from_device_id = was->placed_device_id,
+        .keeps_twin = e->migrate_device_data && !plan->overrides_twin,
+        /* Reference iothub-service-api.md 12: also when the hub stays the same. */
+        .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
+        .substatus = was->substatus,
         .auth = e->attestation == ATTESTATION_X509 ? DEVICE_AUTH_SELF_SIGNED : DEVICE_AUTH_SAS,
-        .primary_thumbprint = g->names.thumbprint,
-        .secondary_thumbprint = g->names.thumbprint,
+        .thumbprint = g->names.thumbprint,
         .primary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_PRIMARY),
         .secondary_key = is_tpm ? hub_key : attest_identity_key(id, SLOT_SECONDARY),
         .iot_edge = e->iot_edge,
-        .initial_twin = g->plan.initial_twin,
-        /* Reference iothub-service-api.md 12: also when the hub stays the same. */
-        .reset_twin = e->update_hub_assignment && !e->migrate_device_data,
+        .initial_twin = plan->initial_twin,
+        .authentication_key = g->authentication_key,
+        .payload = plan->payload,
+        .request = plan->asks_webhook ? plan->webhook_request : SPAN_NONE,
+        .url = plan->asks_webhook ? plan->webhook_url : SPAN_NONE,
     };
-    err result;
-
-    TRY(set_origin(g, tx, was, &p));
-    result = g->tools->hubs->place(g->env, tx, &p, &g->placed);
-    /* A link or a record may outlive the hub. */
-    if (err_is(result, ERR_NOT_FOUND)) {
-        *ret_reason = REASON_HUB_NOT_FOUND;
-        return OK;
-    }
-    *ret_reason = g->placed.verdict.reason;
-    return result;
 }
 
-static void fail(struct registration *r, enum reason reason, struct span message)
-{
-    r->status = REGISTRATION_FAILED;
-    r->substatus = SUBSTATUS_NONE;
-    r->assigned_hub = r->device_id = r->authentication_key = r->payload = SPAN_NONE;
-    r->error_code = reason_info(reason)->error_code;
-    r->error_message = span_is_absent(message) ? span_str(reason_info(reason)->message) : message;
-}
-
-/* A hub that is linked no longer may be anybody's: a device that stays there is left alone, with
- * the credential it has. */
-static err place_or_leave(struct registering *g, struct store_tx *tx,
-                          const struct registration *was, struct registration *r,
-                          enum reason *ret_reason)
-{
-    bool stays = span_eq(was->placed_hub, r->assigned_hub);
-    bool is_there;
-
-    TRY(is_linked(g, tx, r->assigned_hub, &is_there));
-    if (is_there) {
-        r->authentication_key = g->authentication_key;
-        return place_device(g, tx, was, r, ret_reason);
-    }
-    *ret_reason = stays ? REASON_GRANTED : REASON_HUB_NOT_FOUND;
-    r->authentication_key = stays ? was->authentication_key : SPAN_NONE;
-    return OK;
-}
-
-/* What the device is told of how it came to its hub (reference dps-device-api.md 2.3). */
-static enum registration_substatus substatus(const struct registering *g,
-                                             const struct registration *was, struct span hub)
-{
-    if (span_is_absent(was->placed_hub)) {
-        return SUBSTATUS_INITIAL_ASSIGNMENT;
-    }
-    if (span_eq(was->placed_hub, hub)) {
-        return was->substatus != SUBSTATUS_NONE ? was->substatus : SUBSTATUS_INITIAL_ASSIGNMENT;
-    }
-    if (span_eq(was->initial_hub, hub)) {
-        return SUBSTATUS_REPROVISIONED_TO_INITIAL_ASSIGNMENT;
-    }
-    return g->placed.has_twin ? SUBSTATUS_DEVICE_DATA_MIGRATED : SUBSTATUS_DEVICE_DATA_RESET;
-}
-
-/* Gives the device its hub. On the hub where it is it keeps the device ID that it has there. */
+/* Gives the device its hub, or sets out to. */
 static err assign(struct registering *g, struct store_tx *tx, const struct registration *was,
-                  struct registration *r, enum reason *ret_reason)
+                  struct registration *r)
 {
-    enum reason reason = g->plan.reason;
+    struct errand order = order_of(g, was);
+    struct core_assign_begin how = {
+        .hubs = g->tools->hubs, .order = &order, .plan = &g->plan, .was = was
+    };
 
-    if (reason == REASON_GRANTED) {
-        bool stays = span_eq(was->placed_hub, g->plan.hub);
-
-        r->status = REGISTRATION_ASSIGNED;
-        r->assigned_hub = g->plan.hub;
-        r->device_id = stays ? was->placed_device_id : core_reading_device_id(g->reading, g->claim);
-        r->payload = g->plan.payload;
-        TRY(place_or_leave(g, tx, was, r, &reason));
-    }
-    if (reason == REASON_GRANTED) {
-        r->substatus = substatus(g, was, r->assigned_hub);
-        r->placed_hub = r->assigned_hub;
-        r->placed_device_id = r->device_id;
-        r->initial_hub = span_is_absent(was->initial_hub) ? r->assigned_hub : was->initial_hub;
-    } else {
-        fail(r, reason,
-             reason == g->plan.reason ? g->plan.error_message : g->placed.verdict.detail);
-    }
-    *ret_reason = reason;
-    return OK;
+    r->authentication_key = was->authentication_key;
+    return core_assign_begin(g->env, tx, &how, r, &g->assigned);
 }
 
 /* Has another register, or the operator, changed the record since it was read? */
@@ -307,7 +217,7 @@ static err commit(struct store_tx *tx, void *arg)
 
     g->env->arena->used = g->arena_mark;
     g->verdict = g->reading->found.verdict;
-    g->placed = (struct placed){ 0 };
+    g->assigned = (struct core_assigned){ 0 };
     TRY(is_outdated(g, tx, &g->is_outdated));
     if (g->is_outdated) {
         return OK;
@@ -326,8 +236,14 @@ static err commit(struct store_tx *tx, void *arg)
     r = renewed(g, &was, existed);
     if (g->verdict.reason == REASON_ENROLLMENT_DISABLED) {
         r.status = REGISTRATION_DISABLED;
+        TRY(core_assign_abandon(g->env, tx, &was));
     } else {
-        TRY(assign(g, tx, &was, &r, &d.reason));
+        TRY(assign(g, tx, &was, &r));
+        d.reason = g->assigned.reason;
+    }
+    if (g->assigned.has_joined) {
+        g->registration = was;
+        return store_decision_put(tx, &d);
     }
     core_registration_move(&was, &r);
     TRY(store_put(tx, &KIND_REGISTRATION, &r));
@@ -457,7 +373,9 @@ err core_register(const struct env *env, const struct claim *claim, const struct
         .verdict = g.verdict,
         .has_registration = is_genuine(g.verdict),
         .registration = g.registration,
-        .placed = g.placed,
+        .placed = g.assigned.placed,
+        .wait_ms = core_errands_wait_ms(env->errands, g.assigned.lane),
     };
+    core_errands_wake(env->errands, g.assigned.lane);
     return OK;
 }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "core/assign.h"
 #include "core/match.h"
 #include "model/limits.h"
 #include "store/store.h"
@@ -11,11 +12,13 @@
 #define TO(status) (1U << REGISTRATION_##status)
 #define TO_ANY     (TO(ASSIGNING) | TO(ASSIGNED) | TO(FAILED) | TO(DISABLED) | TO(UNASSIGNED))
 
+/* A register leads anywhere from anywhere; an errand only from ASSIGNING. */
 static const unsigned may_become[] = {
     [REGISTRATION_UNASSIGNED] = TO_ANY, [REGISTRATION_ASSIGNING] = TO_ANY,
     [REGISTRATION_ASSIGNED] = TO_ANY,   [REGISTRATION_FAILED] = TO_ANY,
     [REGISTRATION_DISABLED] = TO_ANY,
 };
+static const unsigned errand_may_make_it = TO(ASSIGNED) | TO(FAILED) | TO(DISABLED);
 
 static void check_invariant(const struct registration *r)
 {
@@ -35,12 +38,21 @@ static void check_invariant(const struct registration *r)
     assert(!is_assigned ||
            (span_eq(r->placed_hub, r->assigned_hub) && span_eq(r->placed_device_id, r->device_id)));
     assert(span_is_empty(r->placed_hub) || !span_is_empty(r->initial_hub));
+    assert(r->status != REGISTRATION_ASSIGNING || span_is_empty(r->payload));
 }
 
 void core_registration_move(const struct registration *was, const struct registration *is)
 {
     assert((size_t)was->status < sizeof may_become / sizeof *may_become);
     assert((may_become[was->status] >> is->status & 1U) != 0);
+    check_invariant(is);
+}
+
+void core_registration_end_wait(const struct registration *was, const struct registration *is)
+{
+    assert(was->status == REGISTRATION_ASSIGNING);
+    assert((errand_may_make_it >> is->status & 1U) != 0);
+    assert(span_eq(was->operation_id, is->operation_id));
     check_invariant(is);
 }
 
@@ -82,8 +94,11 @@ static err delete_one(struct store_tx *tx, void *arg)
 
     TRY(read_one(tx, w));
     w->verdict.reason = core_match_change(w->match, w->is_found, w->registration.etag);
-    return verdict_is_granted(w->verdict) ? store_delete(tx, &KIND_REGISTRATION, &w->registration)
-                                          : OK;
+    if (!verdict_is_granted(w->verdict)) {
+        return OK;
+    }
+    TRY(core_assign_abandon(w->env, tx, &w->registration));
+    return store_delete(tx, &KIND_REGISTRATION, &w->registration);
 }
 
 err core_registration_delete(const struct env *env, struct span id_scope, struct span id,

@@ -158,6 +158,7 @@ static err sweep_rows(struct retiring *w, struct store_tx *tx)
     const struct ca_reference reference = { .id_scope = scope };
     const struct certificate certificate = { .id_scope = scope };
     const struct challenge challenge = { .id_scope = scope };
+    const struct errand errand = { .id_scope = scope };
     const struct decision_row decision = { .id_scope = scope };
 
     TRY(sweep_kind(w, tx, &KIND_ENROLLMENT, 0, &enrollment));
@@ -166,6 +167,7 @@ static err sweep_rows(struct retiring *w, struct store_tx *tx)
     TRY(sweep_kind(w, tx, &KIND_CA_REFERENCE, 0, &reference));
     TRY(sweep_kind(w, tx, &KIND_CERTIFICATE, 0, &certificate));
     TRY(sweep_kind(w, tx, &KIND_CHALLENGE, 0, &challenge));
+    TRY(sweep_kind(w, tx, &KIND_ERRAND, 0, &errand));
     return sweep_kind(w, tx, &KIND_DECISION, DECISION_BY_REGISTRATION, &decision);
 }
 
