@@ -93,15 +93,20 @@ static err write_body(const struct env *env, const struct dps_request *request,
 /* For the log: why a registration failed, though its request was granted. */
 static struct verdict verdict_of(const struct core_outcome *outcome)
 {
+    static const enum reason reasons[] = { REASON_HUB_NOT_FOUND, REASON_CUSTOM_ALLOCATION_FAILED,
+                                           REASON_HUB_UNAVAILABLE, REASON_ENROLLMENT_CHANGED };
     const struct registration *r = &outcome->registration;
     bool is_failed = outcome->has_registration && r->status == REGISTRATION_FAILED;
 
     if (!is_failed || !verdict_is_granted(outcome->verdict)) {
         return outcome->verdict;
     }
-    return r->error_code == reason_info(REASON_HUB_NOT_FOUND)->error_code
-               ? VERDICT(HUB_NOT_FOUND)
-               : VERDICT(CUSTOM_ALLOCATION_FAILED);
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (r->error_code == reason_info(reasons[i])->error_code) {
+            return (struct verdict){ .reason = reasons[i] };
+        }
+    }
+    return VERDICT(HUB_REFUSED); /* with a code of its own */
 }
 
 /* A refusal that the wire knows as a state of the registration (200), not as an error. */

@@ -84,7 +84,7 @@ static void write_attestation(const struct registration *r, struct json_writer *
         return;
     }
     json_write_begin_object(w, name);
-    if (!span_is_absent(r->authentication_key)) {
+    if (r->status == REGISTRATION_ASSIGNED && !span_is_absent(r->authentication_key)) {
         json_write_base64(w, "authenticationKey", r->authentication_key);
     }
     if (is_group) {

@@ -2,6 +2,7 @@
  * relaxed: a page is a glance, not a snapshot. */
 #include "api/metrics.h"
 
+#include "core/errands.h"
 #include "hub/bus_call.h"
 #include "hub/limits.h"
 #include "store/store.h"
@@ -217,6 +218,45 @@ static void print_sealing(struct metrics *m, struct buf *out)
     }
 }
 
+static void print_waiting(void *arg, const struct core_errands_lane *lane)
+{
+    buf_printf(arg, "berth_errands_lane_waiting{lane=\"%.*s\"} %lld\n", SPAN_FMT(lane->lane),
+               (long long)lane->waiting);
+}
+
+/* 0: it is asked; 1: not for now; 2: a call tries. */
+static void print_breaker(void *arg, const struct core_errands_lane *lane)
+{
+    buf_printf(arg, "berth_errands_breaker{lane=\"%.*s\"} %d\n", SPAN_FMT(lane->lane),
+               (int)lane->state);
+}
+
+static void print_errands(struct core_errands *errands, struct buf *out)
+{
+    struct core_errands_stats s;
+
+    core_errands_stats(errands, &s);
+    print_value(out, "berth_errands_done_total", "counter",
+                "Assignments and removals done with systems elsewhere.", s.done);
+    print_value(out, "berth_errands_failed_total", "counter", "Assignments that were given up.",
+                s.failed);
+    print_value(out, "berth_errands_retried_total", "counter", "Tries that are to be repeated.",
+                s.retried);
+    print_value(out, "berth_errands_calls_total", "counter", "Calls to systems elsewhere.",
+                s.calls);
+    print_value(out, "berth_errands_waiting", "gauge", "Errands waiting, as of some seconds ago.",
+                (uint64_t)s.waiting);
+    print_value(out, "berth_errands_busy_threads", "gauge", "Threads at work on errands.",
+                (uint64_t)s.busy);
+    print_value(out, "berth_errands_breakers_open", "gauge",
+                "Systems elsewhere that are left alone for a while.", (uint64_t)s.lanes_open);
+    print_head(out, "berth_errands_lane_waiting", "gauge", "The same by whom they wait for.");
+    core_errands_each_lane(errands, METRICS_ERRAND_LANES, print_waiting, out);
+    print_head(out, "berth_errands_breaker", "gauge",
+               "Breaker by whom it guards: 0 closed, 1 open, 2 trying.");
+    core_errands_each_lane(errands, METRICS_ERRAND_LANES, print_breaker, out);
+}
+
 void metrics_print(const struct service *service, struct buf *out)
 {
     struct metrics *m = service->metrics;
@@ -236,5 +276,6 @@ void metrics_print(const struct service *service, struct buf *out)
     if (service->limits != NULL) {
         print_limits(service->limits, out);
     }
+    print_errands(service->errands, out);
     print_sealing(m, out);
 }

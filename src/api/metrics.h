@@ -11,7 +11,8 @@ enum {
     METRICS_LATENCY_BUCKETS = 12,
     METRICS_SURFACES = 8,
     METRICS_SEAL_KEYS = 4,
-    METRICS_LANES = 4
+    METRICS_LANES = 4,
+    METRICS_ERRAND_LANES = 100,
 };
 
 struct metrics {

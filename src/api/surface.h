@@ -22,6 +22,7 @@
 
 struct geo;
 struct core_loads;
+struct core_errands;
 struct hub_limits;
 struct hub_presence;
 struct metrics;
@@ -37,6 +38,7 @@ struct service {
     const struct elsewhere *elsewhere; /* NULL: nobody elsewhere is talked to */
     struct geo *geo;                   /* NULL: no database */
     struct core_loads *loads;          /* NULL: none are kept */
+    struct core_errands *errands;      /* NULL: nobody runs errands */
     struct metrics *metrics;
     const char *version;
     bool metrics_public;       /* /metrics for any peer, not only loopback */

@@ -16,6 +16,7 @@
 #include "cmd/chores.h"
 #include "cmd/config.h"
 #include "cmd/dev.h"
+#include "cmd/errands.h"
 #include "cmd/file.h"
 #include "cmd/init.h"
 #include "cmd/log.h"
@@ -40,6 +41,7 @@ struct process {
     struct hub_limits *limits;
     struct remote *remote;
     struct core_loads *loads;
+    struct core_errands *errands;
     struct front *front;
     struct hub_keeper *keeper;
     struct dev dev;
@@ -258,6 +260,7 @@ static err open_front(struct process *p)
                                    .limits = p->limits,
                                    .elsewhere = remote_elsewhere(p->remote),
                                    .loads = p->loads,
+                                   .errands = p->errands,
                                    .metrics = &p->metrics,
                                    .version = BERTH_VERSION,
                                    .metrics_public = c->metrics_public,
@@ -273,6 +276,13 @@ static err open_in_order(struct process *p)
     if (p->config->is_dev) {
         TRY(dev_open(p->config, p->store, &p->dev));
     }
+    TRY(errands_start(&(struct core_errands_config){ .store = p->store,
+                                                     .sink = p->sink,
+                                                     .limits = p->limits,
+                                                     .bus = p->bus,
+                                                     .elsewhere = remote_elsewhere(p->remote),
+                                                     .is_alone = true },
+                      &p->errands));
     TRY(open_front(p));
     TRY(chores_start(&p->service, &p->keeper));
     seal_start(p->seal, &p->metrics);
@@ -289,16 +299,19 @@ static err open_all(struct process *p)
     return e;
 }
 
-/* When nobody is served any more: the keeper first, which writes down what sessions left; the sink
- * before the front's memory: its thread may still be leaving a callback. */
+/* When nobody is served any more: errands first, as their calls may take a while; the keeper, which
+ * writes down what sessions left; the sink before the front's memory: its thread may still be
+ * leaving a callback. */
 static void close_all(struct process *p)
 {
+    core_errands_stop(p->errands);
     hub_keeper_stop(p->keeper);
     sink_close(p->sink);
     seal_stop(p->seal);
     store_close(p->store);
     seal_free(p->seal);
     front_free(p->front);
+    core_errands_free(p->errands);
     hub_presence_free(p->presence);
     bus_free(p->bus);
     hub_limits_free(p->limits);

@@ -192,6 +192,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
     env->sink = t->task.service->sink;
     env->loads = t->task.service->loads;
     env->limits = t->task.service->limits;
+    env->errands = t->task.service->errands;
     env->crypto = w->crypto;
     env->certs = w->certs;
     env->key_groups = w->key_groups;
