@@ -300,18 +300,24 @@ static inline int kit_teardown(void **state)
 
 enum kit_policy { KIT_MIGRATE, KIT_RESET, KIT_NEVER };
 
-/* The enrollment sends its devices to that hub. */
-static inline void kit_enroll(int hub, enum kit_policy policy)
+/* The group sends its devices to that hub. */
+static inline void kit_enroll_group(const char *id, const struct node *ca, int hub,
+                                    enum kit_policy policy)
 {
-    struct enrollment e = fixture_enrollment(&kit.f, ENROLLMENT_GROUP, "g", X509_SOURCE_SIGNING);
+    struct enrollment e = fixture_enrollment(&kit.f, ENROLLMENT_GROUP, id, X509_SOURCE_SIGNING);
 
-    e.x509_primary = fixture_der(&kit.f, &kit.ca);
+    e.x509_primary = fixture_der(&kit.f, ca);
     e.allocation_policy = ALLOCATION_STATIC;
     assert_ok(arena_printf(&kit.f.arena, &e.iot_hubs, "[\"%s\"]", kit_hubs[hub]));
     e.initial_twin = SPAN("{\"properties\":{\"desired\":{\"i\":1}}}");
     e.update_hub_assignment = policy != KIT_NEVER;
     e.migrate_device_data = policy == KIT_MIGRATE;
     assert_reason(GRANTED, fixture_put(&kit.f, &e));
+}
+
+static inline void kit_enroll(int hub, enum kit_policy policy)
+{
+    kit_enroll_group("g", &kit.ca, hub, policy);
 }
 
 static inline struct core_outcome kit_register_with(const struct node *n)
@@ -510,7 +516,9 @@ static inline void kit_assert_assigned(int hub)
 {
     struct registration r = kit_registration();
 
-    assert_int_equal(r.status, REGISTRATION_ASSIGNED);
+    if (r.status != REGISTRATION_ASSIGNED) {
+        fail_msg("status %d: %.*s", (int)r.status, SPAN_FMT(r.error_message));
+    }
     assert_span(kit_hubs[hub], r.assigned_hub);
     assert_span("dev", r.device_id);
     kit_assert_only_at(hub);
