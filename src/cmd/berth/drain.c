@@ -270,15 +270,37 @@ err berth_drain_run(struct cli *cli)
 
 /* ---- devices ---- */
 
+static err show_device(struct cli *cli, const json *item, void *arg)
+{
+    (void)cli;
+    return berth_view_add_one(arg, item);
+}
+
+static void end_page(void *arg)
+{
+    berth_view_flush(arg);
+}
+
+/* Shown page by page: there may be any number of them. */
 err berth_drain_list_devices(struct cli *cli)
 {
     bool is_stuck = berth_options_flag(&cli->options, "stuck");
     const char *host = berth_http_escape(cli, berth_cli_text(cli, "linked-hub"));
+    struct view_list list;
+    const struct manage_each each = {
+        .method = "GET",
+        .path = berth_cli_printf(cli, "/berth/v1/linkedHubs/%s/devices?top=1000%s", host,
+                                 is_stuck ? "&stuck=true" : ""),
+        .what = "devices",
+        .fn = show_device,
+        .arg = &list,
+        .end_page = end_page,
+    };
     struct endpoint service;
 
     TRY(berth_cli_service(cli, &service));
-    return berth_manage_list(cli, &service,
-                             berth_cli_printf(cli, "/berth/v1/linkedHubs/%s/devices?top=1000%s",
-                                              host, is_stuck ? "&stuck=true" : ""),
-                             DEVICES, is_stuck ? "devices that would stay" : "devices");
+    berth_view_begin(&list, cli, DEVICES);
+    TRY(berth_manage_each(cli, &service, &each));
+    berth_view_end(&list, is_stuck ? "devices that would stay" : "devices");
+    return OK;
 }

@@ -39,6 +39,9 @@ static err hand_page(struct cli *cli, const struct manage_each *each, struct spa
     for (size_t i = 0; i < json_array_len(items); i++) {
         TRY(each->fn(cli, json_array_at(items, i), each->arg));
     }
+    if (each->end_page != NULL) {
+        each->end_page(each->arg);
+    }
     next->len = 0;
     buf_add(next, json_text(json_member(page, "nextLink")));
     return buf_ok(next);

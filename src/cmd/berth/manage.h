@@ -16,6 +16,7 @@ struct manage_each {
     const char *what; /* "certificates" */
     err (*fn)(struct cli *cli, const json *item, void *arg);
     void *arg;
+    void (*end_page)(void *arg); /* before its memory is given up; NULL: nobody wants to know */
 };
 err berth_manage_each(struct cli *cli, const struct endpoint *to, const struct manage_each *each);
 /* Sends, and again for as long as it is told to come back later (429), within reason. */

@@ -160,22 +160,27 @@ void berth_view_begin(struct view_list *l, struct cli *cli, const struct view_co
     berth_table_init(&l->table, &cli->arena, titles, n);
 }
 
+err berth_view_add_one(struct view_list *l, const json *item)
+{
+    struct span cells[TABLE_COLUMNS_MAX];
+
+    if (l->cli->is_json) {
+        (void)printf("%s\n%*s", l->n > 0 ? "," : "[", INDENT, "");
+        print_indented(print(l->cli, item), 1, stdout);
+    } else {
+        for (size_t c = 0; c < l->table.n_columns; c++) {
+            cells[c] = berth_view_text(l->cli, item, l->columns[c].path);
+        }
+        TRY(berth_table_add(&l->table, cells));
+    }
+    l->n++;
+    return OK;
+}
+
 err berth_view_add(struct view_list *l, const json *array)
 {
     for (size_t i = 0; i < json_array_len(array); i++) {
-        const json *item = json_array_at(array, i);
-        struct span cells[TABLE_COLUMNS_MAX];
-
-        if (l->cli->is_json) {
-            (void)printf("%s\n%*s", l->n > 0 ? "," : "[", INDENT, "");
-            print_indented(print(l->cli, item), 1, stdout);
-        } else {
-            for (size_t c = 0; c < l->table.n_columns; c++) {
-                cells[c] = berth_view_text(l->cli, item, l->columns[c].path);
-            }
-            TRY(berth_table_add(&l->table, cells));
-        }
-        l->n++;
+        TRY(berth_view_add_one(l, json_array_at(array, i)));
     }
     return OK;
 }

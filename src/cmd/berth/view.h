@@ -32,6 +32,8 @@ struct view_list {
 void berth_view_begin(struct view_list *l, struct cli *cli, const struct view_column *columns);
 /* array: a JSON array of objects. */
 err berth_view_add(struct view_list *l, const json *array);
+/* One object. */
+err berth_view_add_one(struct view_list *l, const json *item);
 /* Prints what was added and not yet printed; its documents and memory may be given up then. */
 void berth_view_flush(struct view_list *l);
 /* Prints the rest of the list; what: "enrollments", for the sentence when there are none. */
