@@ -1,6 +1,8 @@
 /* core/reconcile_mend.c: mending what registrations and hubs disagree about, an item a transaction,
  * in which it is looked at again: whatever has changed since it was listed is left alone. */
 #include "core/errand_lane.h"
+#include "core/errand_row.h"
+#include "core/errands.h"
 #include "core/match.h"
 #include "core/reconcile_judge.h"
 #include "core/registration.h"
@@ -12,6 +14,7 @@ struct mending {
     struct span etag; /* for a registration that changes */
     struct store_tx *tx;
     size_t mark;
+    struct span lane; /* of an errand that was left; absent: none */
 };
 
 /* ---- registrations ---- */
@@ -111,20 +114,14 @@ static err mend_registration(struct mending *w)
 /* From a hub elsewhere it goes as after a move: unless it is assigned there again meanwhile. */
 static err leave_errand(struct mending *w, const struct core_identity *id)
 {
-    struct errand e = { .id_scope = w->query->id_scope,
-                        .type = ERRAND_REMOVE,
-                        .registration_key = SPAN(""),
-                        .hub = w->mend->hub,
-                        .device_id = w->mend->device_id,
-                        .registration_id = span_is_absent(id->registration_id)
-                                               ? w->mend->device_id
-                                               : id->registration_id,
-                        .step = ERRAND_TAKE_AWAY,
-                        .due_ms = w->env->now_ms,
-                        .since_ms = w->env->now_ms };
+    const struct core_mend *m = w->mend;
+    const struct errand of = { .id_scope = w->query->id_scope,
+                               .registration_id = span_is_absent(id->registration_id)
+                                                      ? m->device_id
+                                                      : id->registration_id };
 
-    TRY(core_errand_lane_of_hub(w->env->arena, e.id_scope, e.hub, &e.lane));
-    return store_put(w->tx, &KIND_ERRAND, &e);
+    TRY(core_errand_lane_of_hub(w->env->arena, of.id_scope, m->hub, &w->lane));
+    return core_errand_row_remove(w->env, w->tx, &of, m->hub, m->device_id, 0);
 }
 
 static err mend_device(struct mending *w)
@@ -158,6 +155,7 @@ static err mend_one(struct store_tx *tx, void *arg)
 
     w->env->arena->used = w->mark;
     w->tx = tx;
+    w->lane = SPAN_NONE;
     w->mend->placed = (struct placed){ 0 };
     return w->mend->kind == CORE_MEND_MISSING || w->mend->kind == CORE_MEND_WAITING
                ? mend_registration(w)
@@ -171,6 +169,12 @@ err core_reconcile_mend(const struct env *env, const struct core_reconcile_query
 
     TRY(core_match_new_etag(env, &w.etag));
     w.mark = env->arena->used;
-    return mend->is_dry ? store_read(env->store, mend_one, &w)
-                        : store_write(env->store, mend_one, &w);
+    if (mend->is_dry) {
+        return store_read(env->store, mend_one, &w);
+    }
+    TRY(store_write(env->store, mend_one, &w));
+    if (!span_is_absent(w.lane)) {
+        core_errands_wake(env->errands, w.lane);
+    }
+    return OK;
 }
