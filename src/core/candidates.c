@@ -116,25 +116,3 @@ err core_candidates_get(const struct env *env, const struct instance *instance,
     }
     return OK;
 }
-
-bool core_candidates_has(const struct core_candidates *c, struct span host_name)
-{
-    const struct core_link *link = core_links_find(c->links, host_name);
-    size_t low = 0;
-    size_t high = c->n;
-
-    while (link != NULL && low < high) {
-        size_t middle = low + (high - low) / 2;
-        size_t place = (size_t)(link - c->links->rows);
-
-        if (c->at[middle] == place) {
-            return true;
-        }
-        if (c->at[middle] < place) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return false;
-}

@@ -75,27 +75,6 @@ struct core_link core_link_of(const struct linked_hub *link)
     return l;
 }
 
-const struct core_link *core_links_find(const struct core_links *links, struct span host_name)
-{
-    size_t low = 0;
-    size_t high = links->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = span_compare(links->rows[middle].host_name, host_name);
-
-        if (order == 0) {
-            return &links->rows[middle];
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
-}
-
 /* ---- reading ---- */
 
 struct gathering {

@@ -38,6 +38,7 @@ const struct command_group BERTH_GROUPS[] = {
     { "instance", "Provisioning services, each with an ID scope of its own" },
     { "policy", "Access policies: who may do what with the provisioning service" },
     { "connection-string", "Connection strings of policies" },
+    { "allocation", "Rules and webhooks that pick a device's hub" },
     { "linked-hub", "Hubs that the provisioning service may assign devices to" },
     { "hub", "Hubs and their events" },
     { "hub certificate", "CA certificates that let a hub's devices in" },
@@ -56,9 +57,9 @@ const struct command_group BERTH_GROUPS[] = {
 
 /* In the order of the help. */
 static const struct command *const TABLES[] = {
-    BERTH_COMMANDS_CA,         BERTH_COMMANDS_ENROLLMENT, BERTH_COMMANDS_MANAGE,
-    BERTH_COMMANDS_OPERATIONS, BERTH_COMMANDS_HUB,        BERTH_COMMANDS_HUB_SETTINGS,
-    BERTH_COMMANDS_HUB_DEVICE, BERTH_COMMANDS_DEVICE
+    BERTH_COMMANDS_CA,           BERTH_COMMANDS_ENROLLMENT, BERTH_COMMANDS_MANAGE,
+    BERTH_COMMANDS_ALLOCATION,   BERTH_COMMANDS_OPERATIONS, BERTH_COMMANDS_HUB,
+    BERTH_COMMANDS_HUB_SETTINGS, BERTH_COMMANDS_HUB_DEVICE, BERTH_COMMANDS_DEVICE
 };
 
 const struct command *berth_commands_at(size_t i)

@@ -32,6 +32,7 @@ const struct command *berth_commands_find(int argc, char *const *argv, int *ret_
 /* The group of those words, NULL: none. */
 const struct command_group *berth_commands_find_group(int argc, char *const *argv);
 
+err berth_allocation_test(struct cli *cli);
 err berth_ca_create_root(struct cli *cli);
 err berth_ca_create_intermediate(struct cli *cli);
 err berth_ca_create_device(struct cli *cli);

@@ -20,6 +20,7 @@
                   "how a hub is picked"),                                                          \
         TEXT("webhook-url", "wh", "URL", "with custom: who picks it"),                             \
         TEXT("api-version", "av", "VERSION", "with custom: of what the webhook is sent"),          \
+        FILE_("allocation-rule", "ar", "with custom: a Lua script that picks it, instead"),        \
         CHOICE_AS("reprovision-policy", "rp",                                                      \
                   "reprovisionandmigratedata|reprovisionandresetdata|never",                       \
                   "what happens when a device registers again"),                                   \
@@ -124,7 +125,8 @@ static const struct option REGISTRATION_DELETE[] = { REGISTRATION_ID, ETAG, OPTI
     "secondaryKey, endorsementKey, storageRootKey, certificate (PEM or base64), "                  \
     "certificatePath (from the file's folder), caName, all three also as secondary..., "           \
     "attestation (JSON instead of these), provisioningStatus, allocationPolicy, iotHubs (blanks "  \
-    "between them), webhookUrl, webhookApiVersion, reprovisionPolicy, edgeEnabled, initialTwin "   \
+    "between them), webhookUrl, webhookApiVersion, allocationRule (its text), reprovisionPolicy, " \
+    "edgeEnabled, initialTwin "                                                                    \
     "(JSON), initialTwinTags, initialTwinProperties, deviceInformation (JSON), etag, members "     \
     "(JSON of any others).\n"                                                                      \
     "Lines go out in requests of ten, several at a time: an ID should be there once. A line that " \

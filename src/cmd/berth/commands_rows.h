@@ -7,6 +7,7 @@
 #include "model/limits.h"
 
 /* The tables, one a file; each ends with a row without a path. commands.c puts them in a row. */
+extern const struct command BERTH_COMMANDS_ALLOCATION[];
 extern const struct command BERTH_COMMANDS_CA[];
 extern const struct command BERTH_COMMANDS_ENROLLMENT[];
 extern const struct command BERTH_COMMANDS_MANAGE[];

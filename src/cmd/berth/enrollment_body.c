@@ -4,6 +4,7 @@
  * else. */
 #include "cmd/berth/enrollment_body.h"
 
+#include "cmd/berth/file.h"
 #include "cmd/berth/pem.h"
 #include "model/limits.h"
 
@@ -45,6 +46,8 @@ static const struct {
     [VALUE_WEBHOOK_URL] = { "webhookUrl", "webhook-url", BOTH, 0, "customAllocationDefinition" },
     [VALUE_WEBHOOK_API_VERSION] = { "webhookApiVersion", "api-version", BOTH, 0,
                                     "customAllocationDefinition" },
+    [VALUE_ALLOCATION_RULE] = { "allocationRule", "allocation-rule", BOTH, 0,
+                                "customAllocationDefinition" },
     [VALUE_REPROVISION_POLICY] = { "reprovisionPolicy", "reprovision-policy", BOTH, 0,
                                    "reprovisionPolicy" },
     [VALUE_EDGE_ENABLED] = { "edgeEnabled", "edge-enabled", BOTH, 0, "capabilities" },
@@ -352,16 +355,28 @@ static void write_hubs(const struct making *m)
     json_write_end_array(m->w);
 }
 
-static void write_webhook(const struct making *m)
+/* A rule, or a webhook; one takes the other's place. */
+static err write_custom(const struct making *m)
 {
     const json *stored = json_member(m->stored, "customAllocationDefinition");
+    bool has_rule = is_given(m, VALUE_ALLOCATION_RULE);
 
-    if (is_given(m, VALUE_WEBHOOK_URL) || is_given(m, VALUE_WEBHOOK_API_VERSION)) {
+    if (has_rule && (is_given(m, VALUE_WEBHOOK_URL) || is_given(m, VALUE_WEBHOOK_API_VERSION))) {
+        return err_set(ERR_MALFORMED, "%s goes without %s and %s",
+                       name_of(m, VALUE_ALLOCATION_RULE), name_of(m, VALUE_WEBHOOK_URL),
+                       name_of(m, VALUE_WEBHOOK_API_VERSION));
+    }
+    if (has_rule) {
+        json_write_begin_object(m->w, "customAllocationDefinition");
+        write_value(m, "rule", VALUE_ALLOCATION_RULE, NULL);
+        json_write_end_object(m->w);
+    } else if (is_given(m, VALUE_WEBHOOK_URL) || is_given(m, VALUE_WEBHOOK_API_VERSION)) {
         json_write_begin_object(m->w, "customAllocationDefinition");
         write_value(m, "webhookUrl", VALUE_WEBHOOK_URL, stored);
         write_value(m, "apiVersion", VALUE_WEBHOOK_API_VERSION, stored);
         json_write_end_object(m->w);
     }
+    return OK;
 }
 
 static err write_reprovision(const struct making *m)
@@ -483,7 +498,7 @@ static err write_body(const struct making *m)
     write_value(m, "provisioningStatus", VALUE_PROVISIONING_STATUS, NULL);
     write_value(m, "allocationPolicy", VALUE_ALLOCATION_POLICY, NULL);
     write_hubs(m);
-    write_webhook(m);
+    TRY(write_custom(m));
     TRY(write_reprovision(m));
     TRY(write_capabilities(m));
     write_twin(m);
@@ -564,6 +579,10 @@ err berth_enrollment_body_make(struct cli *cli, enum enrollment_kind kind, const
     if (stored != NULL) {
         v.removes[0] = berth_options_flag(&cli->options, "remove-certificate");
         v.removes[1] = berth_options_flag(&cli->options, "remove-secondary-certificate");
+    }
+    if (!span_is_absent(v.at[VALUE_ALLOCATION_RULE])) { /* so far it is a path */
+        TRY(berth_file_read(&cli->arena, berth_cli_cstr(cli, v.at[VALUE_ALLOCATION_RULE]),
+                            &v.at[VALUE_ALLOCATION_RULE]));
     }
     TRY(read_certificate(cli, &v, VALUE_CERTIFICATE_PATH, VALUE_CERTIFICATE));
     TRY(read_certificate(cli, &v, VALUE_SECONDARY_CERTIFICATE_PATH, VALUE_SECONDARY_CERTIFICATE));

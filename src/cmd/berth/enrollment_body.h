@@ -32,6 +32,7 @@ enum enrollment_value {
     VALUE_IOT_HUBS, /* with commas or blanks between them */
     VALUE_WEBHOOK_URL,
     VALUE_WEBHOOK_API_VERSION,
+    VALUE_ALLOCATION_RULE,    /* its text */
     VALUE_REPROVISION_POLICY, /* a word of the option's, or the JSON object */
     VALUE_EDGE_ENABLED,
     VALUE_INITIAL_TWIN, /* JSON, instead of the next two */

@@ -249,6 +249,34 @@ static void print_advice(struct cli *cli, const json *d)
     (void)putchar('\n');
 }
 
+/* What a rule or a webhook was asked, and said. */
+static void print_transcript(struct cli *cli, const json *d)
+{
+    const json *a = json_member(d, "allocation");
+    const json *log = json_member(a, "log");
+    struct span took = text(cli, a, "durationMicroseconds");
+
+    if (json_member(a, "kind") == NULL) {
+        return;
+    }
+    (void)printf("\nAllocated by a %.*s\n", SPAN_FMT(text(cli, a, "kind")));
+    line(cli, a, "URL", "url");
+    line(cli, a, "tries", "tries");
+    line(cli, a, "error", "error");
+    line(cli, a, "answer", "answer");
+    line(cli, a, "answer", "answerText");
+    for (size_t i = 0; i < json_array_len(log); i++) {
+        struct span said = json_text(json_array_at(log, i));
+
+        (void)printf("  %-12s %.*s\n", i == 0 ? "log" : "", SPAN_FMT(said));
+    }
+    if (took.len > 0) {
+        (void)printf("  %-12s %.*s us\n", "took", SPAN_FMT(took));
+    }
+    line(cli, a, "asked", "request.deviceRuntimeContext");
+    line(cli, a, "offered", "request.linkedHubs");
+}
+
 static err print_decision(struct cli *cli, const json *d, bool is_dry_run)
 {
     bool is_granted = span_eq(text(cli, d, "outcome"), SPAN("granted"));
@@ -270,6 +298,7 @@ static err print_decision(struct cli *cli, const json *d, bool is_dry_run)
     line(cli, d, "below it", "certificate.tpm.storageRootKeySha256");
     print_certificates(cli, d);
     TRY(print_considered(cli, d));
+    print_transcript(cli, d);
     if (!is_granted) {
         print_advice(cli, d);
     }

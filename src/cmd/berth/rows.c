@@ -260,6 +260,7 @@ static err take_policies(struct encoding *x)
     x->v.at[VALUE_EDGE_ENABLED] = is_edge ? SPAN("true") : SPAN_NONE;
     x->v.at[VALUE_WEBHOOK_URL] = json_text(json_member(webhook, "webhookUrl"));
     x->v.at[VALUE_WEBHOOK_API_VERSION] = json_text(json_member(webhook, "apiVersion"));
+    x->v.at[VALUE_ALLOCATION_RULE] = json_text(json_member(webhook, "rule"));
     return OK;
 }
 

@@ -156,6 +156,9 @@ static void test_round_trip(void **state)
         { "{\"registrationId\":\"d\",\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":"
           "{}},\"reprovisionPolicy\":{\"updateHubAssignment\":false,\"migrateDeviceData\":true}}",
           NULL },
+        { "{\"registrationId\":\"d\",\"attestation\":{\"type\":\"symmetricKey\",\"symmetricKey\":"
+          "{}},\"customAllocationDefinition\":{\"rule\":\"x = 'a,b'\\nreturn \\\"x\\\"\"}}",
+          NULL },
     };
 
     (void)state;
