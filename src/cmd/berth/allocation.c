@@ -131,7 +131,7 @@ static err split_url(struct replay *r, const char *url, struct endpoint *ret_to,
                      const char **ret_path)
 {
     struct span rest = span_from(span_str(url), strlen("https://"));
-    struct endpoint to = { .port = 443, .ca_file = berth_cli_text(r->cli, "ca-file") };
+    struct endpoint to = { .port = 443, .ca_file = berth_cli_text(r->cli, "webhook-ca-file") };
     size_t slash = span_find(rest, '/');
     struct span authority = span_first(rest, slash);
     size_t colon = span_find(authority, ':');
@@ -143,7 +143,6 @@ static err split_url(struct replay *r, const char *url, struct endpoint *ret_to,
         return berth_cli_usage(r->cli, "--webhook-url is not https://HOST[:PORT]/PATH");
     }
     to.host = berth_cli_cstr(r->cli, span_first(authority, colon));
-    to.address = berth_cli_text(r->cli, "endpoint-address");
     to.port = (int)port;
     *ret_to = to;
     *ret_path = slash < rest.len ? berth_cli_cstr(r->cli, span_from(rest, slash)) : "/";
@@ -196,6 +195,7 @@ static bool has_same_hub(const struct replay *r)
 
 static err show_json(const struct replay *r)
 {
+    bool is_same = has_same_hub(r);
     struct buf out = arena_buf(&r->cli->arena);
     struct json_writer w = json_writer_over(&out);
     json *document = NULL;
@@ -207,7 +207,7 @@ static err show_json(const struct replay *r)
         json_write_text_if(&w, "hub", json_text(json_member(r->recorded, "hub")));
         json_write_text_if(&w, "error", json_text(json_member(r->recorded, "error")));
         json_write_end_object(&w);
-        json_write_bool(&w, "sameHub", has_same_hub(r));
+        json_write_bool(&w, "sameHub", is_same);
     }
     json_write_begin_object(&w, "now");
     json_write_text_if(&w, "hub", r->answer.hub);

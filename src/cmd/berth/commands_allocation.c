@@ -11,6 +11,7 @@ static const struct option TEST[] = {
           "the request instead, or a decision as `berth explain ID --output json` prints it"),
     FILE_("rule", NULL, "the Lua script to ask"),
     TEXT("webhook-url", "wh", "URL", "the webhook to ask instead"),
+    FILE_("webhook-ca-file", NULL, "trust the webhook under these CA certificates (PEM)"),
     TEXT("expect", NULL, "HOST", "the hub that it must say"),
     OPTIONS_END,
 };

@@ -9,7 +9,7 @@
 
 enum {
     REQUEST_TIMEOUT_S = 60,
-    JSON_DEPTH = 32,
+    JSON_DEPTH = 48, /* a decision holds a request that holds what is 32 deep */
     ERROR_JSON_DEPTH = 8,
     RETRY_AFTER_MAX_S = 3600,
     HEADERS_MAX = 96 * 1024, /* a message's properties come as headers */
