@@ -202,31 +202,68 @@ err core_errand_count(const struct env *env, struct span lane, int64_t *ret_n)
 
 /* ---- for the operator ---- */
 
+enum {
+    SHOWN_ROOM = LIMIT_ID_SCOPE + 2 * LIMIT_REGISTRATION_ID + 2 * LIMIT_HOST_NAME +
+                 2 * LIMIT_DEVICE_ID + LIMIT_ERRAND_LANE_NAME + LIMIT_ERROR_MESSAGE + 256
+};
+
 struct listing {
     const struct env *env;
     struct store_scan scan;
+    struct arena kept; /* of what is shown: rows that are walked over are overwritten */
+    size_t limit;
     struct errand *rows;
     size_t n;
 };
+
+static err keep_shown(const void *row, void *arg, bool *more)
+{
+    const struct errand *e = row;
+    struct listing *l = arg;
+    struct errand *shown = &l->rows[l->n];
+
+    *shown = (struct errand){ .type = e->type,
+                              .due_ms = e->due_ms,
+                              .lease_ms = e->lease_ms,
+                              .since_ms = e->since_ms,
+                              .tries = e->tries,
+                              .step = e->step };
+    TRY(arena_copy(&l->kept, e->id_scope, &shown->id_scope));
+    TRY(arena_copy(&l->kept, e->registration_key, &shown->registration_key));
+    TRY(arena_copy(&l->kept, e->hub, &shown->hub));
+    TRY(arena_copy(&l->kept, e->device_id, &shown->device_id));
+    TRY(arena_copy(&l->kept, e->registration_id, &shown->registration_id));
+    TRY(arena_copy(&l->kept, e->lane, &shown->lane));
+    TRY(arena_copy(&l->kept, e->to_hub, &shown->to_hub));
+    TRY(arena_copy(&l->kept, e->to_device_id, &shown->to_device_id));
+    TRY(arena_copy(&l->kept, e->last_error, &shown->last_error));
+    *more = ++l->n < l->limit;
+    return OK;
+}
 
 static err list(struct store_tx *tx, void *arg)
 {
     struct listing *l = arg;
 
-    return store_scan(tx, &KIND_ERRAND, &l->scan, l->env->arena, &l->rows, &l->n);
+    return store_walk(tx, &KIND_ERRAND, &l->scan, l->env->arena, keep_shown, l);
 }
 
 err core_errand_list(const struct env *env, struct span id_scope, const struct errand *after,
                      size_t limit, struct errand **ret_rows, size_t *ret_n)
 {
     const struct errand prefix = { .id_scope = id_scope };
-    struct listing l = { .env = env,
-                         .scan = { .prefix = &prefix,
-                                   .n_prefix = 1,
-                                   .after = after,
-                                   .without_secrets = true,
-                                   .limit = limit } };
+    uint8_t *room = arena_array(env->arena, limit, SHOWN_ROOM);
+    struct listing l = {
+        .env = env,
+        .limit = limit,
+        .rows = ARENA_ARRAY(env->arena, limit, struct errand),
+        .scan = { .prefix = &prefix, .n_prefix = 1, .after = after, .without_secrets = true }
+    };
 
+    if (room == NULL || l.rows == NULL) {
+        return ERR(NOMEM);
+    }
+    arena_init(&l.kept, room, limit * SHOWN_ROOM);
     TRY(store_read(env->store, list, &l));
     *ret_rows = l.rows;
     *ret_n = l.n;
