@@ -106,6 +106,7 @@ const struct http_route HTTP_MANAGE_ROUTES[] = {
     MANAGE("POST", "hubs/{hub}/certificates/{name}/generateVerificationCode",
            manage_certificate_generate_code),
     MANAGE("POST", "hubs/{hub}/certificates/{name}/verify", manage_certificate_verify),
+    MANAGE("GET", "errands", manage_errand_list),
     MANAGE("GET", "decisions", manage_decision_list),
     MANAGE("GET", "decisions/{trackingId}", manage_decision_get),
     MANAGE("POST", "explain", manage_decision_explain),

@@ -61,7 +61,11 @@ err manage_decision_get(struct http_call *call);
 err manage_decision_list(struct http_call *call);
 err manage_decision_explain(struct http_call *call);
 
+/* manage_errand.c */
+err manage_errand_list(struct http_call *call);
+
 /* manage_page.c: what a route lists in pages. */
+enum { MANAGE_KEY = 512 };
 struct manage_listing {
     const char *path; /* "/berth/v1/certificates": for nextLink */
     size_t row_size;
@@ -69,7 +73,7 @@ struct manage_listing {
     err (*fetch)(const struct env *env, struct span id_scope, struct span after, size_t n,
                  void **ret_rows, size_t *ret_n);
     err (*write)(struct http_call *call, const void *row, struct json_writer *w);
-    struct span (*key)(const void *row); /* at most LIMIT_CERTIFICATE_NAME bytes */
+    struct span (*key)(const void *row); /* at most MANAGE_KEY bytes */
 };
 /* Answers with the page that ?top= and ?after= ask for: {"value":[…],"nextLink"?}. */
 err manage_page_answer(struct http_call *call, const struct manage_listing *l,

@@ -10,13 +10,13 @@ struct page {
     const struct manage_listing *listing;
     struct span id_scope;
     int64_t top;
-    uint8_t last[LIMIT_CERTIFICATE_NAME]; /* key to go on behind */
+    uint8_t last[MANAGE_KEY]; /* key to go on behind */
     size_t last_len;
     bool has_last, has_more;
 };
 
 /* Room for what stands behind the rows. */
-enum { TAIL = 4 * LIMIT_CERTIFICATE_NAME };
+enum { TAIL = 4 * MANAGE_KEY };
 
 static err read_query(struct page *p, struct verdict *ret_verdict)
 {

@@ -89,7 +89,8 @@ err core_errand_next_lane(const struct env *env, struct span after, struct span 
 err core_errand_count(const struct env *env, struct span lane, int64_t *ret_n);
 
 /* For the operator: up to `limit` errands of an instance, in the order of their keys, behind
- * `after` (NULL: from the first), without secrets. */
+ * `after` (NULL: from the first): what they are, whom they wait for and why, not what they carry.
+ */
 err core_errand_list(const struct env *env, struct span id_scope, const struct errand *after,
                      size_t limit, struct errand **ret_rows, size_t *ret_n);
 
