@@ -39,12 +39,13 @@ static int base_tostring(lua_State *lua)
     return 1;
 }
 
-/* Upvalues: keys, how many were given. Arguments: the table, and what we do not need. A key that
- * went meanwhile is passed over. */
+/* Upvalues: keys, how many were given. Arguments: the table, and what we do not need; the script
+ * may call it with others. A key that went meanwhile is passed over. */
 static int next_pair(lua_State *lua)
 {
     lua_Integer i = lua_tointeger(lua, lua_upvalueindex(2)) + 1;
 
+    luaL_checktype(lua, 1, LUA_TTABLE); /* lua_rawget does not ask */
     while (lua_rawgeti(lua, lua_upvalueindex(1), i) != LUA_TNIL) {
         lua_pushvalue(lua, -1);
         if (lua_rawget(lua, 1) != LUA_TNIL) {

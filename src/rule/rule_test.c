@@ -280,6 +280,11 @@ static void what_goes_wrong_is_told(void **state)
         { "return ('%5.3p'):format({})", "rule:1: invalid conversion '%p' to 'format'" },
         { "for k in pairs { [print] = 1 } do end",
           "rule:1: a table's keys can be texts, numbers and booleans here" },
+        { "local f = pairs { 1 } f()", "rule:1: bad argument #1 to 'f' (table expected, got no" },
+        { "local f = pairs { 1 } f(65)",
+          "rule:1: bad argument #1 to 'f' (table expected, got num" },
+        { "local f = pairs { 1 } f('x')",
+          "rule:1: bad argument #1 to 'f' (table expected, got st" },
     };
 
     (void)state;
