@@ -199,6 +199,7 @@ static void run_work(struct front_job *job, struct front_worker *w)
     env->links = w->links;
     env->geo = t->task.service->geo;
     t->task.run(&t->task);
+    front_work_spent(t->conn->loop->work, job);
     if (t->is_put_back) {
         front_work_submit(t->conn->loop->work, job);
     } else {

@@ -187,6 +187,35 @@ static struct front_job *take_from_lane(struct front_lane_queue *q)
     return job;
 }
 
+static int64_t *debt_of(struct front_lanes *l, enum front_lane_kind kind, uint32_t owner)
+{
+    return &l->owed_us[(owner + kind) % FRONT_DEBTS];
+}
+
+void front_lanes_spent(struct front_lanes *l, const struct front_lane *lane, int64_t took_us)
+{
+    int64_t *debt = debt_of(l, lane->kind, lane->owner);
+    int64_t more_us = took_us < FRONT_DEBT_MAX_US ? took_us - FRONT_TURN_US : FRONT_DEBT_MAX_US;
+
+    if (lane->kind != FRONT_LANE_DOOR && more_us > 0) {
+        *debt = *debt + more_us < FRONT_DEBT_MAX_US ? *debt + more_us : FRONT_DEBT_MAX_US;
+    }
+}
+
+/* Ends: each round pays, and what is owed has a bound. */
+static unsigned next_lane(struct front_lanes *l)
+{
+    unsigned i = whose_turn(l->waiting, l->turn);
+    bool are_several = (l->waiting & (l->waiting - 1)) != 0;
+    int64_t *debt;
+
+    while (debt = debt_of(l, l->lanes[i].kind, l->lanes[i].owner), are_several && *debt > 0) {
+        *debt -= FRONT_TURN_US < *debt ? FRONT_TURN_US : *debt;
+        i = whose_turn(l->waiting, (i + 1) % FRONT_LANES);
+    }
+    return i;
+}
+
 struct front_job *front_lanes_take(struct front_lanes *l)
 {
     struct front_lane_queue *q = &l->door;
@@ -198,7 +227,7 @@ struct front_job *front_lanes_take(struct front_lanes *l)
     if (l->door.n > 0 && (l->waiting == 0 || l->door_turns < DOOR_TURNS)) {
         l->door_turns++;
     } else {
-        unsigned i = whose_turn(l->waiting, l->turn);
+        unsigned i = next_lane(l);
 
         l->door_turns = 0;
         l->turn = (i + 1) % FRONT_LANES;

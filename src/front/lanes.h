@@ -9,7 +9,11 @@
  * Lanes take turns, and in a lane its rows; the door, where work is short, has DOOR_TURNS of them
  * for each of all lanes together. In a row those that finish what was begun go before those that
  * begin; else it is first come, first served. A lane is whoever's has jobs in it, so that tenants
- * share one only if more than FRONT_LANES of them wait at once; rows likewise. */
+ * share one only if more than FRONT_LANES of them wait at once; rows likewise.
+ *
+ * A turn is worth FRONT_TURN_US of a worker: a lane whose job took longer is passed over until that
+ * is paid, while others wait. Else who has long jobs (a rule may run for LIMIT_RULE_MS) had nearly
+ * all the time there is. */
 #ifndef FRONT_LANES_H
 #define FRONT_LANES_H
 
@@ -19,7 +23,8 @@
 
 #include "api/pacing.h"
 
-enum { FRONT_LANES = 64, FRONT_LANE_ROWS = 64 };
+enum { FRONT_LANES = 64, FRONT_LANE_ROWS = 64, FRONT_DEBTS = 256 };
+enum { FRONT_TURN_US = 5000, FRONT_DEBT_MAX_US = 200 * FRONT_TURN_US };
 
 struct front_worker;
 
@@ -42,6 +47,7 @@ struct front_job {
     struct front_job *next; /* the queue's */
     struct front_lane lane;
     uint64_t sign; /* by which its lane may be guessed while it is at the door; 0: there is none */
+    int64_t began_us; /* the queue's: when it was begun */
     /* Owns the job from here on. */
     void (*run)(struct front_job *job, struct front_worker *w);
 };
@@ -78,6 +84,7 @@ struct front_lanes {
     size_t n;
     size_t n_lanes[FRONT_LANE_KINDS], n_jobs[FRONT_LANE_KINDS]; /* that wait, by their kind */
     struct front_guess guesses[FRONT_GUESSES];
+    int64_t owed_us[FRONT_DEBTS]; /* by owner, also while nobody of it waits */
 };
 
 /* What is for the door, and has a sign that was learned, goes straight to the lane of the others
@@ -86,6 +93,8 @@ void front_lanes_put(struct front_lanes *l, struct front_job *job);
 void front_lanes_learn(struct front_lanes *l, uint64_t sign, const struct front_lane *lane);
 /* NULL: nobody waits. */
 struct front_job *front_lanes_take(struct front_lanes *l);
+/* A job of this lane took a worker so long. */
+void front_lanes_spent(struct front_lanes *l, const struct front_lane *lane, int64_t took_us);
 
 bool front_lane_is_same(const struct front_lane *a, const struct front_lane *b);
 

@@ -305,6 +305,29 @@ static void test_nothing_is_lost(void **state)
     }
 }
 
+/* Of 100 turns of two lanes, one of whose jobs take 40 ms: it has no more time than the other. */
+static void test_long_jobs(void **state)
+{
+    const struct front_lane slow = scope(1, 0), fast = scope(2, 0);
+    size_t n_slow = 0;
+
+    (void)state;
+    put_many(100, slow);
+    put_many(200, fast);
+    for (int i = 0; i < 90; i++) {
+        struct front_job *job = front_lanes_take(&lanes);
+        bool is_slow = front_lane_is_same(&job->lane, &slow);
+
+        n_slow += is_slow;
+        front_lanes_spent(&lanes, &job->lane, is_slow ? 40 * 1000 : 1000);
+    }
+    assert_in_range(n_slow, 9, 12); /* 40 ms is one turn and seven more */
+    front_lanes_spent(&lanes, &slow, INT64_MAX);
+    assert_int_equal(take_of(100, fast), 100); /* what it owes has a bound … */
+    assert_true(take_of(100, slow) > 0);
+    assert_int_equal(take_of(lanes.n, slow), lanes.n); /* … and keeps it from nothing when alone */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup(test_places, setup),
         cmocka_unit_test_setup(test_ahead, setup),
         cmocka_unit_test_setup(test_guess, setup),
+        cmocka_unit_test_setup(test_long_jobs, setup),
         cmocka_unit_test_setup(test_nothing_is_lost, setup),
     };
 

@@ -120,7 +120,7 @@ static void *work(void *arg)
 
     while ((job = next_job(t)) != NULL) {
         (void)atomic_fetch_sub_explicit(&t->work->n_queued, 1, memory_order_relaxed);
-        began_us = clock_us();
+        began_us = job->began_us = clock_us();
         job->run(job, &t->worker);
         measure(t->work, clock_us() - began_us);
     }
@@ -209,6 +209,17 @@ void front_work_submit(struct front_work *w, struct front_job *job)
     (void)pthread_mutex_unlock(&w->lock);
     if (sleeper != NULL) {
         (void)pthread_cond_signal(&sleeper->wake);
+    }
+}
+
+void front_work_spent(struct front_work *w, const struct front_job *job)
+{
+    int64_t took_us = clock_us() - job->began_us;
+
+    if (took_us > FRONT_TURN_US) {
+        (void)pthread_mutex_lock(&w->lock);
+        front_lanes_spent(&w->lanes, &job->lane, took_us);
+        (void)pthread_mutex_unlock(&w->lock);
     }
 }
 

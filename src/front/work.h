@@ -41,6 +41,9 @@ size_t front_work_waiting(const struct front_work *w);
  * who is told gets a time of its own (api/pacing.h). */
 int front_work_retry_after_s(struct front_work *w, const struct front_lane *lane);
 
+/* A job that runs is about to be handed on, or submitted again: its lane has had that time. */
+void front_work_spent(struct front_work *w, const struct front_job *job);
+
 enum front_turn {
     FRONT_TURN_NOW,
     FRONT_TURN_LATER,   /* submit it again: others of its lane are before it */
