@@ -24,6 +24,7 @@
 #include "core/loads.h"
 #include "front/front.h"
 #include "front/listen.h"
+#include "geo/geo.h"
 #include "hub/bus.h"
 #include "hub/limits.h"
 #include "hub/presence.h"
@@ -39,6 +40,7 @@ struct process {
     struct bus *bus;
     struct hub_presence *presence;
     struct hub_limits *limits;
+    struct geo *geo; /* NULL: no database */
     struct remote *remote;
     struct core_loads *loads;
     struct core_errands *errands;
@@ -73,11 +75,34 @@ static void on_event(void *arg, enum front_event_level level, const char *event,
     log_event(levels[level], event, text);
 }
 
+static void log_geo(struct geo *g)
+{
+    char title[GEO_TITLE_MAX];
+    char text[GEO_TITLE_MAX + 64];
+
+    geo_title(g, title);
+    (void)snprintf(text, sizeof(text), "Addresses are looked up in %s.", title);
+    log_event(CONFIG_LOG_INFO, "geo-database", text);
+}
+
+static void reload_geo(struct geo *g)
+{
+    if (g == NULL) {
+        return;
+    }
+    if (err_is_ok(geo_reload(g))) {
+        log_geo(g);
+    } else {
+        log_event(CONFIG_LOG_ERROR, "geo-database-failed", err_detail());
+    }
+}
+
 static void on_reload(void *arg)
 {
     struct process *p = arg;
 
     seal_reload(p->seal);
+    reload_geo(p->geo);
 }
 
 /* With --dev: the new hub's host name is in the certificate before its maker is answered. */
@@ -141,6 +166,16 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+static err open_geo(struct process *p)
+{
+    if (*p->config->geo_database == '\0') {
+        return OK;
+    }
+    TRY(geo_open(p->config->geo_database, &p->geo));
+    log_geo(p->geo);
+    return OK;
+}
+
 static err open_sink(struct process *p)
 {
     const struct config *c = p->config;
@@ -185,6 +220,7 @@ static err open_stores(struct process *p)
     TRY(hub_presence_new(p->bus, p->sink, now_ms(), &p->presence));
     TRY(hub_limits_new(&p->limits));
     TRY(open_loads(p));
+    TRY(open_geo(p));
     sink_listen(p->sink, on_durable, p->bus);
     return OK;
 }
@@ -258,6 +294,7 @@ static err open_front(struct process *p)
                                    .bus = p->bus,
                                    .presence = p->presence,
                                    .limits = p->limits,
+                                   .geo = p->geo,
                                    .elsewhere = remote_elsewhere(p->remote),
                                    .loads = p->loads,
                                    .errands = p->errands,
@@ -315,6 +352,7 @@ static void close_all(struct process *p)
     hub_presence_free(p->presence);
     bus_free(p->bus);
     hub_limits_free(p->limits);
+    geo_close(p->geo);
     remote_close(p->remote);
     core_loads_done(p->loads);
     free(p->loads);

@@ -35,7 +35,7 @@ struct config {
     char *bind;
     int64_t mqtt_port, https_port, amqp_port;
     char *host;
-    char *data, *store, *telemetry, *seal_key;
+    char *data, *store, *telemetry, *seal_key, *geo_database;
     char *server_cert, *server_key, *server_rsa_cert, *server_rsa_key;
     int64_t loops, workers; /* 0: by the number of cores */
     bool pin_loops;

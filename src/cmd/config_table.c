@@ -69,6 +69,13 @@ const struct config_setting CONFIG_TABLE[] = {
       .help = "Keys that the store's secrets are sealed under, one a line, 32 bytes in base64 or "
               "hexadecimal: the first seals, all open. Default: the systemd credential "
               "berth-seal-key, else seal.key in data, which is made on the first start." },
+    { .name = "geo-database",
+      .offset = AT(geo_database),
+      .value = "",
+      .what = "FILE",
+      .help = "Where on earth addresses are, for the allocation policy geoLatency: a database in "
+              "MaxMind's format that has coordinates (GeoLite2-City, say). It is read into memory. "
+              "Without it that policy works as hashed." },
     { .name = "telemetry-retention",
       .type = SETTING_DURATION,
       .offset = AT(telemetry_retention_s),

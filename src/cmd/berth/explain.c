@@ -181,6 +181,72 @@ static void print_certificates(struct cli *cli, const json *d)
     }
 }
 
+/* Nothing: there is none. */
+static struct span find_advice(const struct advice *all, struct span reason)
+{
+    for (; all->reason != NULL; all++) {
+        if (span_eq(reason, span_str(all->reason))) {
+            return span_str(all->text);
+        }
+    }
+    return SPAN_NONE;
+}
+
+/* What `why` and `fallback` of an allocation mean (doc/wire/manage.md). */
+static const struct advice ALLOCATION_WORDS[] = {
+    { "never-moves", "it stays where it is, as its reprovision policy says" },
+    { "all-draining", "every hub that may take it is draining" },
+    { "hub-down", "the hub picked does not answer, so the device stays where it is" },
+    { "none-linked", "no hub that may take it is linked" },
+    { "not-one-named", "static takes an enrollment that names exactly one hub" },
+    { "no-database", "as by hashed: the server has no geo-database" },
+    { "address-unknown", "as by hashed: the geo-database has no place for the device's address" },
+    { "no-coordinates", "as by hashed: no hub that may take it has coordinates" },
+    { NULL, NULL },
+};
+
+static void print_word(struct cli *cli, const json *d, const char *path)
+{
+    struct span word = text(cli, d, path);
+    struct span meaning = find_advice(ALLOCATION_WORDS, word);
+
+    if (word.len > 0) {
+        (void)printf("  %-12s %.*s\n", "because", SPAN_FMT(meaning.len > 0 ? meaning : word));
+    }
+}
+
+static void print_allocation(struct cli *cli, const json *d)
+{
+    struct span policy = text(cli, d, "allocation.policy"),
+                km = text(cli, d, "allocation.distanceKm");
+    struct span candidates = text(cli, d, "allocation.candidates");
+    struct span draining = text(cli, d, "allocation.draining");
+
+    if (policy.len == 0) {
+        return;
+    }
+    (void)printf("  %-12s %.*s, of the %.*s", "policy", SPAN_FMT(policy),
+                 SPAN_FMT(text(cli, d, "allocation.from")));
+    if (candidates.len > 0) {
+        (void)printf("; candidates: %.*s", SPAN_FMT(candidates));
+    }
+    if (draining.len > 0) {
+        (void)printf(", %.*s of them draining", SPAN_FMT(draining));
+    }
+    (void)putchar('\n');
+    print_word(cli, d, "allocation.why");
+    print_word(cli, d, "allocation.fallback");
+    if (text(cli, d, "allocation.latitude").len > 0) {
+        (void)printf("  %-12s %.*s, %.*s", "device at",
+                     SPAN_FMT(text(cli, d, "allocation.latitude")),
+                     SPAN_FMT(text(cli, d, "allocation.longitude")));
+        if (km.len > 0) {
+            (void)printf(": %.*s km from the hub", SPAN_FMT(km));
+        }
+        (void)putchar('\n');
+    }
+}
+
 static err print_considered(struct cli *cli, const json *d)
 {
     const json *considered = json_member(d, "considered");
@@ -195,17 +261,6 @@ static err print_considered(struct cli *cli, const json *d)
     TRY(berth_view_add(&list, considered));
     berth_view_end(&list, "enrollments");
     return OK;
-}
-
-/* Nothing: there is none. */
-static struct span find_advice(const struct advice *all, struct span reason)
-{
-    for (; all->reason != NULL; all++) {
-        if (span_eq(reason, span_str(all->reason))) {
-            return span_str(all->text);
-        }
-    }
-    return SPAN_NONE;
 }
 
 static void print_advice(struct cli *cli, const json *d)
@@ -292,6 +347,7 @@ static err print_decision(struct cli *cli, const json *d, bool is_dry_run)
     line(cli, d, "decided by", "enrollment.kind");
     line(cli, d, "enrollment", "enrollment.id");
     line(cli, d, "hub", "hub");
+    print_allocation(cli, d);
     line(cli, d, "device ID", "deviceId");
     line(cli, d, "tracking ID", "trackingId");
     line(cli, d, "TPM", "certificate.tpm.endorsementKeySha256");
