@@ -52,12 +52,15 @@ static void next(void)
 }
 
 static err place(const struct env *e, struct store_tx *tx, const struct placement *p,
-                 bool *ret_rekeyed)
+                 struct placed *ret_placed)
 {
     (void)e, (void)tx, (void)p;
-    *ret_rekeyed = false;
+    *ret_placed = (struct placed){ 0 };
     return OK;
 }
+
+static const struct placer placer = { .place = place };
+static const struct core_tools tools = { .hubs = &placer };
 
 static err put_scope(struct store_tx *tx, void *arg)
 {
@@ -142,7 +145,7 @@ static double registered(int device, int group)
     next();
     c = claim_of(device, group);
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    must(core_register(&env, &c, place, &outcome), "register");
+    must(core_register(&env, &c, &tools, &outcome), "register");
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     if (verdict_is_granted(outcome.verdict) != (group >= 0)) {
         (void)fprintf(stderr, "%s\n", reason_info(outcome.verdict.reason)->token);

@@ -179,12 +179,20 @@ static struct core_links links_of(const struct core_links_cache *cache, const st
                                 p->n };
 }
 
+static size_t size_of(const struct gathering *g)
+{
+    size_t size = g->n * sizeof(struct core_link) + g->names.len;
+
+    return (size + PIECE_ALIGN - 1) / PIECE_ALIGN * PIECE_ALIGN;
+}
+
+/* In the scope's former piece if they fit, so that who changes links often costs nobody else. */
 static struct core_links keep(struct core_links_cache *cache, const struct instance *instance,
-                              const struct gathering *g)
+                              struct piece *former, const struct gathering *g)
 {
     size_t rows_size = g->n * sizeof(struct core_link);
-    size_t size = rows_size + g->names.len;
-    struct piece *p = take_room(cache, (size + PIECE_ALIGN - 1) / PIECE_ALIGN * PIECE_ALIGN);
+    bool fits = former != NULL && size_of(g) <= former->end - former->begin;
+    struct piece *p = fits ? former : take_room(cache, size_of(g));
     struct core_link *rows = (struct core_link *)(void *)(cache->ring + p->begin);
     struct buf names = buf_over(cache->ring + p->begin + rows_size, g->names.len);
 
@@ -219,11 +227,11 @@ err core_links_get(const struct env *env, struct store_tx *tx, const struct inst
         forget(p);
     }
     TRY(read_all(env, tx, instance->id_scope, &g));
-    if (cache == NULL || g.n * sizeof *g.rows + g.names.len + PIECE_ALIGN > cache->capacity) {
+    if (cache == NULL || size_of(&g) > cache->capacity) {
         *ret_links = (struct core_links){ g.rows, g.n };
         return OK;
     }
-    *ret_links = keep(cache, instance, &g);
+    *ret_links = keep(cache, instance, p, &g);
     env->arena->used = mark;
     return OK;
 }
