@@ -222,7 +222,7 @@ static void print_allocation(struct cli *cli, const json *d)
     struct span candidates = text(cli, d, "allocation.candidates");
     struct span draining = text(cli, d, "allocation.draining");
 
-    if (policy.len == 0) {
+    if (policy.len == 0 || span_eq(policy, SPAN("custom"))) { /* that has a transcript */
         return;
     }
     (void)printf("  %-12s %.*s, of the %.*s", "policy", SPAN_FMT(policy),
