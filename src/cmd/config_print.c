@@ -104,10 +104,11 @@ void config_print_help(FILE *out)
         describe(&CONFIG_TABLE[i], text, sizeof(text));
         help_line(out, word, CONFIG_TABLE[i].what, text);
     }
-    (void)fprintf(out, "\nSignals: SIGTERM and SIGINT drain, then end; SIGHUP reads the files of "
-                       "certificates, seal-key and geo-database again.\n"
-                       "Exit status: 0 all well, 1 it could not be served, 2 usage or "
-                       "configuration.\n");
+    (void)fprintf(out,
+                  "\nSignals: SIGTERM and SIGINT drain, then end; SIGHUP reads the certificate, "
+                  "seal-key\nand geo-database files again.\n"
+                  "Exit status: 0 all well, 1 it could not be served, 2 usage or "
+                  "configuration.\n");
 }
 
 /* ---- manual page ---- */
@@ -181,7 +182,7 @@ void config_print_man(FILE *out)
     man_entry(out, "SIGTERM, SIGINT", "",
               "Stop listening, finish what was begun, end. A second one ends at once.");
     man_entry(out, "SIGHUP", "",
-              "Read the files of certificates, seal-key and geo-database again. Files that cannot "
+              "Read the certificate, seal-key and geo-database files again. Files that cannot "
               "be used leave those in force.");
     (void)fputs(".SH EXIT STATUS\n0 all well, 1 it could not be served, 2 usage or "
                 "configuration.\n.SH FILES\n.I " CONFIG_DEFAULT_FILE "\n.SH SEE ALSO\nberth(1)\n",

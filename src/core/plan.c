@@ -7,6 +7,7 @@
 
 #include "core/allocate.h"
 #include "core/custom_plan.h"
+#include "core/errands.h"
 #include "geo/geo.h"
 #include "json/writer.h"
 
@@ -84,10 +85,24 @@ static err write_record(const struct env *env, const struct allocate_query *q, c
 
 /* ---- the policies ---- */
 
+struct asking {
+    const struct env *env;
+    const struct core_reading *reading;
+};
+
+static bool is_down(void *arg, const struct core_link *link)
+{
+    const struct asking *a = arg;
+
+    return link->is_remote &&
+           core_errands_is_down(a->env->errands, a->reading->id_scope, link->host_name);
+}
+
 static err allocate(const struct env *env, const struct claim *claim,
                     const struct core_reading *reading, struct core_plan *plan)
 {
     const struct policy_choice choice = policy_of(reading);
+    struct asking asking = { env, reading };
     struct geo_point point;
     struct allocate_query q = {
         .policy = choice.policy,
@@ -95,6 +110,8 @@ static err allocate(const struct env *env, const struct claim *claim,
         .registration_key = reading->registration_key,
         .current_hub = reading->has_registration ? reading->registration.placed_hub : SPAN_NONE,
         .keep_current = !reading->found.enrollment.update_hub_assignment,
+        .is_down = is_down,
+        .arg = &asking,
     };
     struct allocation a;
 
@@ -113,7 +130,6 @@ err core_plan_make(const struct env *env, const struct claim *claim,
                    struct core_plan *ret_plan)
 {
     struct core_plan plan = { .initial_twin = reading->found.enrollment.initial_twin };
-
     bool is_planned = false;
 
     if (policy_of(reading).policy == ALLOCATION_CUSTOM) {
