@@ -3,6 +3,7 @@
 #include "core/custom_plan.h"
 
 #include "core/custom.h"
+#include "core/errands.h"
 #include "crypto/crypto.h"
 #include "model/limits.h"
 #include "json/json.h"
@@ -108,6 +109,9 @@ static err offer(const struct env *env, const struct core_candidates *c,
                 .weight = link->weight,
                 .has_coordinates = link->has_coordinates,
                 .point = link->point,
+                .is_down =
+                    link->is_remote &&
+                    core_errands_is_down(env->errands, q->reading->id_scope, link->host_name),
             };
         }
     }

@@ -364,7 +364,7 @@ static void limits_stop_it(void **state)
         { "while true do pcall(function() local t = {} while true do t[#t + 1] = {} end end) end",
           "" },
         { "local s = 'x' while true do s = s .. s end", "it takes too much memory" },
-        { "local t = {} for i = 1, 1000 do t[i] = ('x'):rep(60000) .. i end",
+        { "local t, s = {}, ('x'):rep(60000) for i = 1, 1000 do t[i] = s .. i end",
           "it takes too much memory" },
         { "return ('x'):rep(1 << 40)", "rule:1: resulting string too large" },
         { "return ('x'):rep(-1 >> 1)", "rule:1: resulting string too large" },

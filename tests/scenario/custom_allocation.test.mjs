@@ -1,17 +1,18 @@
 // Rules: a script on the enrollment sends each device to its hub, by ID, payload and certificate; one that fails fails the registration
-// in words for the device and others for the operator; a recorded request is asked again of a changed rule, and of a webhook.
+// in words for the device and others for the operator; a recorded request is asked again of a changed rule, and of a webhook. Webhooks: what they
+// are sent, what becomes of their answers, and who waits for a slow one.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Berthd, Pki, deriveKey, deviceToken, sas } from '../lib/berth.mjs';
+import { Berthd, Pki, deriveKey, deviceToken, sas, until } from '../lib/berth.mjs';
 import { provision } from '../lib/mqtt.mjs';
 
 const API = 'api-version=2021-10-01', HUB_API = 'api-version=2021-04-12', A = 'localhost', B = 'b.localhost';
 const KEY = crypto.randomBytes(64).toString('base64');
-let b, hubB, rules;
+let b, hubB, rules, hook;
 
 const write = (name, text) => { const file = path.join(rules, name); fs.writeFileSync(file, text); return file; };
 const put = (definition, more = {}) => b.service('PUT', `/enrollmentGroups/g?${API}`, { headers: { 'If-Match': '*' }, body: {
@@ -25,6 +26,23 @@ async function register(id, payload) {
 }
 const decision = (id) => b.json('explain', id);
 const twinOnB = async (id) => (await b.request('GET', `/twins/${id}?${HUB_API}`, { host: B, headers: { Authorization: sas(hubB) } })).json;
+
+// `answer` of a request gives status and body, or promises them.
+async function startHook() {
+  const { certFile, key, cert } = await new Pki().make('localhost', { eku: 'serverAuth', san: 'DNS:localhost' });
+  const h = { caFile: certFile, asked: [], answer: undefined };
+  h.server = https.createServer({ key, cert }, (req, res) => {
+    let text = '';
+    req.on('data', (d) => { text += d; }).on('end', async () => {
+      h.asked.push({ url: req.url, body: JSON.parse(text) });
+      const [status, body] = await h.answer();
+      res.writeHead(status, { 'Content-Type': 'application/json' }).end(typeof body === 'string' ? body : JSON.stringify(body));
+    });
+  });
+  await new Promise((r) => { h.server.listen(0, '127.0.0.1', r); });
+  h.url = `https://localhost:${h.server.address().port}`;
+  return h;
+}
 
 const RULE = `
 local sites = { north = '${A}', south = '${B}' }
@@ -44,13 +62,14 @@ function allocate(request)
 end`;
 
 before(async () => {
-  b = await Berthd.start();
+  hook = await startHook();
+  b = await Berthd.start({ args: ['--elsewhere-ca-file', hook.caFile] });
   rules = b.dir;
   hubB = (await b.json('hub', 'create', 'b', '--host-name', B)).connectionString;
   await b.ok('enrollment-group', 'create', 'g', '--attestation-type', 'symmetrickey', '--primary-key', KEY, '--secondary-key', KEY,
     '--allocation-policy', 'custom', '--allocation-rule', write('rule.lua', RULE));
 });
-after(async () => { await b?.stop(); });
+after(async () => { hook?.server.closeAllConnections(); hook?.server.close(); await b?.stop(); });
 
 test('a rule sends devices where their IDs, payloads and the hubs\' loads say', async () => {
   const line = await register('line-7');
@@ -107,35 +126,68 @@ test('allocation test asks again, and changes nothing', async () => {
   assert.equal((await b.json('allocation', 'test', plain.trackingId, '--rule', path.join(rules, 'rule.lua'))).sameHub, true);
 });
 
-test('allocation test asks a webhook', async () => {
-  let answer = [200, { iotHubHostName: B }], asked;
-  const pki = new Pki();
-  const { certFile, key, cert } = await pki.make('localhost', { eku: 'serverAuth', san: 'DNS:localhost' });
-  const server = https.createServer({ key, cert }, (req, res) => {
-    let text = '';
-    req.on('data', (d) => { text += d; }).on('end', () => { asked = { url: req.url, body: JSON.parse(text) }; res.writeHead(answer[0]).end(JSON.stringify(answer[1])); });
-  });
-  await new Promise((r) => server.listen(0, '127.0.0.1', r));
-  const url = `https://localhost:${server.address().port}/api?code=k`;
-  try {
-    const { trackingId } = await decision('lost');
-    const now = await b.json('allocation', 'test', trackingId, '--webhook-url', url, '--webhook-ca-file', certFile);
-    assert.equal(now.now.hub, B);
-    assert.deepEqual([asked.url, asked.body.deviceRuntimeContext.registrationId], ['/api?code=k', 'lost']);
-    answer = [500, {}];
-    const failed = await b.cli('allocation', 'test', trackingId, '--webhook-url', url, '--webhook-ca-file', certFile);
-    assert.equal(failed.code, 1);
-    assert.match(failed.stdout, /Custom allocation failed with status code: 500/);
-  } finally {
-    server.close();
+test('a webhook is asked, and the registration waits for it', async () => {
+  await put({ webhookUrl: `${hook.url}/api?code=k`, apiVersion: '2021-10-01' });
+  hook.answer = () => [200, { iotHubHostName: B, initialTwin: { tags: { by: 'hook' } }, payload: { from: 'hook' } }];
+  const body = await register('w1', { model: 3 });
+  assert.deepEqual([body.status, body.registrationState.assignedHub, body.registrationState.payload], ['assigned', B, { from: 'hook' }]);
+  assert.equal((await twinOnB('w1')).tags.by, 'hook');
+  const { url, body: asked } = hook.asked.at(-1);
+  assert.equal(url, '/api?code=k');
+  assert.deepEqual(Object.keys(asked), ['enrollmentGroup', 'deviceRuntimeContext', 'linkedHubs']);
+  assert.deepEqual(asked.deviceRuntimeContext, { registrationId: 'w1', symmetricKey: {}, payload: { model: 3 } });
+  assert.deepEqual(asked.linkedHubs.sort(), [B, A]);
+  assert.deepEqual(asked.enrollmentGroup.attestation, { type: 'symmetricKey' });
+  assert.equal(asked.enrollmentGroup.customAllocationDefinition.webhookUrl, `${hook.url}/api?****`);
+  const d = await decision('w1');
+  assert.deepEqual([d.allocation.kind, d.allocation.hub, d.allocation.url, d.allocation.request], ['webhook', B, `${hook.url}/api`, asked]);
+  assert.match(await b.ok('explain', d.trackingId), /Allocated by a webhook/);
+});
+
+test('a webhook that fails fails the registration, in Azure\'s words; one that recovers does not', async () => {
+  for (const [answer, says] of [
+    [[400, 'no'], 'Custom allocation failed with status code: 400'],
+    [[200, { iotHubHostName: 'elsewhere.example' }], 'Custom allocation failed: elsewhere.example is not one of the linkedHubs.'],
+    [[200, 'OK'], 'Custom allocation failed: the answer is not a JSON object.']]) {
+    hook.answer = () => answer;
+    const { status, registrationState: r } = await register('w2');
+    assert.deepEqual([status, r.errorCode, r.errorMessage], ['failed', 400207, says]);
   }
+  let asked = 0;
+  hook.answer = () => (++asked === 1 ? [500, {}] : [200, { iotHubHostName: A }]);
+  const body = await register('w3');
+  assert.deepEqual([body.status, body.registrationState.assignedHub, asked], ['assigned', A, 2]);
+});
+
+test('a webhook that is slow holds up its own devices alone', async () => {
+  let release;
+  const held = new Promise((r) => { release = r; });
+  hook.answer = async () => { await held; return [200, { iotHubHostName: B }]; };
+  const slow = register('w4');
+  await until('the webhook is asked', () => hook.asked.at(-1)?.body.deviceRuntimeContext.registrationId === 'w4');
+  assert.ok(await b.provisionByKey('other'));
+  release();
+  assert.equal((await slow).status, 'assigned');
+});
+
+test('allocation test asks a webhook', async () => {
+  const { trackingId } = await decision('lost');
+  const ask = (...args) => b.cli('allocation', 'test', trackingId, '--webhook-url', `${hook.url}/api?code=k`, '--webhook-ca-file', hook.caFile, ...args);
+  hook.answer = () => [200, { iotHubHostName: B }];
+  assert.equal(JSON.parse((await ask('--output', 'json')).stdout).now.hub, B);
+  assert.deepEqual([hook.asked.at(-1).url, hook.asked.at(-1).body.deviceRuntimeContext.registrationId], ['/api?code=k', 'lost']);
+  hook.answer = () => [500, {}];
+  const failed = await ask();
+  assert.equal(failed.code, 1);
+  assert.match(failed.stdout, /Custom allocation failed with status code: 500/);
 });
 
 test('rules go through export and import', async () => {
+  await put({ rule: 'return request.linkedHubs[1]\n-- "x", y' });
   const file = path.join(rules, 'groups.csv');
   await b.ok('enrollment-group', 'export', file, '--format', 'csv');
   assert.match(fs.readFileSync(file, 'utf8'), /allocationRule/);
   await b.ok('enrollment-group', 'import', file, '--mode', 'update');
   const shown = await b.json('enrollment-group', 'show', 'g');
-  assert.match(shown.customAllocationDefinition.rule, /linkedHubs/);
+  assert.equal(shown.customAllocationDefinition.rule, 'return request.linkedHubs[1]\n-- "x", y');
 });
