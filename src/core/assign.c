@@ -100,7 +100,7 @@ static err leave(struct finishing *f)
         return OK;
     }
     if (f->from.place == CORE_WHEREABOUTS_ELSEWHERE) {
-        TRY(core_errand_row_remove(f->env, f->tx, o, o->from_hub, o->from_device_id, 0));
+        TRY(core_errand_row_remove(f->env, f->tx, o, o->from_hub, o->from_device_id, o->quiet_ms));
         return core_errand_lane_of_hub(f->env->arena, o->id_scope, o->from_hub, &f->assigned.lane);
     }
     return f->to.place == CORE_WHEREABOUTS_ELSEWHERE

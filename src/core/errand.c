@@ -18,6 +18,13 @@ struct claiming {
     size_t arena_mark;
 };
 
+/* Whose calls all end in faults of this side comes to no settlement, and is always in somebody's
+ * lease when old ones are swept. */
+static bool is_too_old(const struct env *env, const struct errand *e)
+{
+    return e->type == ERRAND_ASSIGN && e->since_ms <= env->now_ms - LIMIT_ERRAND_MS;
+}
+
 static err claim(struct store_tx *tx, void *arg)
 {
     struct claiming *c = arg;
@@ -40,6 +47,9 @@ static err claim(struct store_tx *tx, void *arg)
     TRY(core_errand_settle_check(c->env, tx, w));
     if (w->end != CORE_ERRAND_GOES_ON) {
         return OK;
+    }
+    if (is_too_old(c->env, &w->errand)) {
+        return core_errand_settle_expire(c->env, tx, w);
     }
     w->errand.due_ms = w->errand.lease_ms = c->env->now_ms + LIMIT_ERRAND_LEASE_MS;
     return store_put(tx, &KIND_ERRAND, &w->errand);

@@ -23,23 +23,37 @@ struct core_errand_lane *core_errand_lanes_find(struct core_errand_lanes *l, str
     return NULL;
 }
 
-static bool is_forgettable(const struct core_errand_lane *lane)
+static uint32_t scope_of(struct span name)
 {
-    return lane->in_flight == 0 && lane->look_ms == INT64_MAX && lane->state == CORE_LANE_CLOSED;
+    (void)span_cut(&name, '/');
+    return span_hash(span_cut(&name, '/'));
 }
 
-/* A place for another; NULL: all are of use. */
-static struct core_errand_lane *take_place(struct core_errand_lanes *l)
+/* Without work. An open breaker is worth more than none, but not a place that another needs. */
+static bool is_better_gone(const struct core_errand_lane *lane, const struct core_errand_lane *than)
 {
-    if (l->n < LIMIT_ERRAND_LANES) {
-        return &l->lanes[l->n++];
-    }
+    return lane->in_flight == 0 && lane->look_ms == INT64_MAX &&
+           (than == NULL || (lane->state == CORE_LANE_CLOSED && than->state != CORE_LANE_CLOSED));
+}
+
+/* A place for another of the instance; NULL: all are of use. */
+static struct core_errand_lane *take_place(struct core_errand_lanes *l, uint32_t scope)
+{
+    struct core_errand_lane *any = NULL, *own = NULL;
+    size_t n_own = 0;
+
     for (size_t i = 0; i < l->n; i++) {
-        if (is_forgettable(&l->lanes[i])) {
-            return &l->lanes[i];
-        }
+        struct core_errand_lane *lane = &l->lanes[i];
+        bool is_own = lane->scope == scope;
+
+        n_own += is_own;
+        any = is_better_gone(lane, any) ? lane : any;
+        own = is_own && is_better_gone(lane, own) ? lane : own;
     }
-    return NULL;
+    if (n_own >= LIMIT_ERRAND_LANES_SCOPE) {
+        return own;
+    }
+    return l->n < LIMIT_ERRAND_LANES ? &l->lanes[l->n++] : any;
 }
 
 struct core_errand_lane *core_errand_lanes_get(struct core_errand_lanes *l, struct span name)
@@ -49,10 +63,12 @@ struct core_errand_lane *core_errand_lanes_get(struct core_errand_lanes *l, stru
     if (lane != NULL || name.len == 0 || name.len > sizeof lane->text) {
         return lane;
     }
-    lane = take_place(l);
+    lane = take_place(l, scope_of(name));
     if (lane != NULL) {
         *lane = (struct core_errand_lane){ .len = name.len,
                                            .hash = span_hash(name),
+                                           .scope = scope_of(name),
+                                           .turn = ++l->turns,
                                            .is_webhook = core_errand_lane_is_webhook(name),
                                            .look_ms = INT64_MAX };
         memcpy(lane->text, name.data, name.len);
@@ -84,17 +100,61 @@ static void take(struct core_errand_lanes *l, struct core_errand_lane *lane)
     l->unproven_in_flight[lane->is_webhook] += is_unproven(lane);
     lane->in_flight++;
     lane->look_ms = INT64_MAX;
+    lane->turn = ++l->turns;
+}
+
+/* Instances with calls under way. */
+struct shares {
+    struct {
+        uint32_t scope;
+        int in_flight;
+    } of[LIMIT_ERRAND_THREADS_HUB + LIMIT_ERRAND_THREADS_WEBHOOK];
+    size_t n;
+};
+
+static int share_of(const struct shares *s, uint32_t scope)
+{
+    int in_flight = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        in_flight += s->of[i].scope == scope ? s->of[i].in_flight : 0;
+    }
+    return in_flight;
+}
+
+static void count_shares(const struct core_errand_lanes *l, bool webhooks, struct shares *s)
+{
+    s->n = 0;
+    for (size_t i = 0; i < l->n && s->n < sizeof s->of / sizeof *s->of; i++) {
+        const struct core_errand_lane *lane = &l->lanes[i];
+
+        if (lane->is_webhook == webhooks && lane->in_flight > 0) {
+            s->of[s->n].scope = lane->scope;
+            s->of[s->n++].in_flight = lane->in_flight;
+        }
+    }
+}
+
+/* `than` may be NULL. */
+static bool is_before(const struct shares *s, const struct core_errand_lane *lane,
+                      const struct core_errand_lane *than)
+{
+    int by = than == NULL ? -1 : share_of(s, lane->scope) - share_of(s, than->scope);
+
+    return by < 0 || (by == 0 && lane->turn < than->turn);
 }
 
 struct core_errand_lane *core_errand_lanes_pick(struct core_errand_lanes *l, bool webhooks,
                                                 int threads, int idle, int64_t now_ms,
                                                 int64_t *ret_next_ms)
 {
+    struct core_errand_lane *next = NULL;
     int64_t next_ms = INT64_MAX;
+    struct shares shares;
 
+    count_shares(l, webhooks, &shares);
     for (size_t i = 0; i < l->n; i++) {
-        size_t at = (l->turn[webhooks] + i) % l->n;
-        struct core_errand_lane *lane = &l->lanes[at];
+        struct core_errand_lane *lane = &l->lanes[i];
         int64_t from_ms = lane->look_ms > lane->until_ms ? lane->look_ms : lane->until_ms;
 
         if (lane->is_webhook != webhooks || lane->look_ms == INT64_MAX) {
@@ -102,14 +162,16 @@ struct core_errand_lane *core_errand_lanes_pick(struct core_errand_lanes *l, boo
         }
         if (from_ms > now_ms) {
             next_ms = from_ms < next_ms ? from_ms : next_ms;
-        } else if (lane->in_flight < room_of(l, lane, threads, idle)) {
-            l->turn[webhooks] = at + 1;
-            take(l, lane);
-            return lane;
+        } else if (lane->in_flight < room_of(l, lane, threads, idle) &&
+                   is_before(&shares, lane, next)) {
+            next = lane;
         }
     }
+    if (next != NULL) {
+        take(l, next);
+    }
     *ret_next_ms = next_ms;
-    return NULL;
+    return next;
 }
 
 /* Proven lanes go unproven with calls under way, and the other way round: counted anew. */

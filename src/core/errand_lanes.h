@@ -10,7 +10,7 @@
 struct core_errand_lane {
     char text[LIMIT_ERRAND_LANE_NAME];
     size_t len;
-    uint32_t hash;
+    uint32_t hash, scope; /* of the name; of the instance's ID in it */
     bool is_webhook;
     enum core_lane_state state;
     bool is_proven;   /* its latest call went well */
@@ -21,22 +21,24 @@ struct core_errand_lane {
     int64_t waiting;  /* about so many errands */
     int64_t mean_ms;  /* one takes, of late */
     int in_flight;
+    uint64_t turn; /* its latest */
 };
 
 struct core_errand_lanes {
     struct core_errand_lane lanes[LIMIT_ERRAND_LANES]; /* they do not move */
     size_t n;
-    size_t turn[2]; /* of hubs, of webhooks: the lane that is looked at first */
+    uint64_t turns;
     int unproven_in_flight[2];
 };
 
 /* NULL: not known. */
 struct core_errand_lane *core_errand_lanes_find(struct core_errand_lanes *l, struct span name);
-/* Makes it if need be; one that nothing is known of any more goes for it. NULL: no room: it waits
- * until there is. */
+/* Makes it if need be; one without work goes for it, whose breaker is closed before any other.
+ * NULL: no room, for all or for its instance: it waits until there is. */
 struct core_errand_lane *core_errand_lanes_get(struct core_errand_lanes *l, struct span name);
 
-/* Whose turn it is of the pool, with `idle` of its `threads` idle, the asking one among them. NULL:
+/* Whose turn it is of the pool, with `idle` of its `threads` idle, the asking one among them: the
+ * instance's with the fewest calls under way, and of its lanes the one that waits longest. NULL:
  * nobody's, before *ret_next_ms at least. The lane then has one more in flight, and nothing is
  * known of its work; give it back by _leave. */
 struct core_errand_lane *core_errand_lanes_pick(struct core_errand_lanes *l, bool webhooks,

@@ -71,7 +71,8 @@ err core_errand_row_abandon(const struct env *env, struct store_tx *tx, const st
 }
 
 /* What is about to take the device away where it goes must not: it is ours still, so that it need
- * not be looked for. */
+ * not be looked for. As if it had been tried already: the device is there, and whatever ends this
+ * errand leaves the removal again. */
 static err take_over(const struct env *env, struct store_tx *tx, struct errand *e, bool *ret_is)
 {
     struct errand remove = { .id_scope = e->id_scope,
@@ -85,6 +86,7 @@ static err take_over(const struct env *env, struct store_tx *tx, struct errand *
         return OK;
     }
     e->quiet_ms = later(e->quiet_ms, busy_until(&remove));
+    e->tries = 1;
     return store_delete(tx, &KIND_ERRAND, &remove);
 }
 
@@ -112,9 +114,10 @@ err core_errand_row_begin(const struct env *env, struct store_tx *tx, const stru
 {
     e->due_ms = e->since_ms = env->now_ms;
     if (old != NULL) {
+        bool may_meet = span_eq(old->to_hub, e->to_hub) || span_eq(old->to_hub, e->from_hub);
+
         TRY(core_errand_row_abandon(env, tx, old));
-        e->quiet_ms = span_eq(old->to_hub, e->to_hub) && old->step == ERRAND_PLACE ? busy_until(old)
-                                                                                   : old->quiet_ms;
+        e->quiet_ms = may_meet && old->step == ERRAND_PLACE ? busy_until(old) : old->quiet_ms;
     }
     if (span_is_absent(e->to_hub)) {
         e->step = ERRAND_ALLOCATE;

@@ -111,6 +111,77 @@ static void the_unproven_have_half(void **state)
     assert_ptr_equal(well, pick(1, &next_ms));
 }
 
+/* However many lanes an instance has, and however slow they are: another's is next. */
+static void instances_take_turns(void **state)
+{
+    char name[32];
+    int64_t next_ms;
+
+    (void)state;
+    memset(&lanes, 0, sizeof lanes);
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(name, sizeof name, "hub/many/%d", i);
+        lane_of(name)->look_ms = 0;
+        lane_of(name)->is_proven = i % 2 == 0;
+    }
+    for (int i = 0; i < 16; i++) {
+        assert_non_null(core_errand_lanes_pick(&lanes, false, 16, 16 - i, 1, &next_ms));
+    }
+    lane_of("hub/few/new")->look_ms = 0;
+    lane_of("hub/few/well")->look_ms = 0;
+    lane_of("hub/few/well")->is_proven = true;
+    for (size_t i = 0; i < lanes.n; i++) {
+        if (lanes.lanes[i].in_flight > 0 && !lanes.lanes[i].is_proven) {
+            core_errand_lanes_leave(&lanes, &lanes.lanes[i]);
+            break;
+        }
+    }
+    assert_ptr_equal(lane_of("hub/few/new"),
+                     core_errand_lanes_pick(&lanes, false, 16, 1, 1, &next_ms));
+    core_errand_lanes_leave(&lanes, lane_of("hub/few/new"));
+    lane_of("hub/few/new")->look_ms = 0;
+    assert_ptr_equal(lane_of("hub/few/well"),
+                     core_errand_lanes_pick(&lanes, false, 16, 1, 1, &next_ms));
+}
+
+static void fill(const char *scope, int n, enum core_lane_state state, int64_t look_ms)
+{
+    char name[64];
+
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(name, sizeof name, "hub/%s/%d", scope, i);
+        lane_of(name)->state = state;
+        lane_of(name)->look_ms = look_ms;
+    }
+}
+
+/* What has broken and is asked for nothing any more keeps nobody out. */
+static void lanes_without_work_give_way(void **state)
+{
+    const int most = LIMIT_ERRAND_LANES_SCOPE;
+
+    (void)state;
+    memset(&lanes, 0, sizeof lanes);
+    fill("a", most, CORE_LANE_OPEN, INT64_MAX);
+    fill("b", most, CORE_LANE_OPEN, INT64_MAX);
+    fill("c", most, CORE_LANE_OPEN, INT64_MAX);
+    fill("d", most, CORE_LANE_OPEN, INT64_MAX);
+    lane_of("hub/e/new")->look_ms = 0;
+    lanes.lanes[77].state = CORE_LANE_CLOSED; /* goes first */
+    assert_ptr_equal(&lanes.lanes[77], core_errand_lanes_get(&lanes, SPAN("hub/f/new")));
+}
+
+static void an_instance_fills_but_its_share(void **state)
+{
+    (void)state;
+    memset(&lanes, 0, sizeof lanes);
+    fill("a", LIMIT_ERRAND_LANES_SCOPE, CORE_LANE_CLOSED, 0);
+    assert_null(core_errand_lanes_get(&lanes, SPAN("hub/a/more")));
+    assert_non_null(core_errand_lanes_get(&lanes, SPAN("hub/b/new")));
+    lane_of("hub/a/7")->look_ms = INT64_MAX;
+    assert_non_null(core_errand_lanes_get(&lanes, SPAN("hub/a/more")));
+}
+
 static void a_throttle_holds_its_lane(void **state)
 {
     struct core_errand_lane *lane;
@@ -135,12 +206,12 @@ static void lanes_are_bounded(void **state)
     (void)state;
     memset(&lanes, 0, sizeof lanes);
     for (int i = 0; i < LIMIT_ERRAND_LANES; i++) {
-        (void)snprintf(name, sizeof name, "hub/s/%d", i);
+        (void)snprintf(name, sizeof name, "hub/%d/%d", i / 1000, i);
         lane_of(name)->look_ms = i == 7 ? INT64_MAX : 0;
     }
-    assert_non_null(core_errand_lanes_find(&lanes, SPAN("hub/s/7")));
+    assert_non_null(core_errand_lanes_find(&lanes, SPAN("hub/0/7")));
     lane_of("hub/s/new")->look_ms = 0;
-    assert_null(core_errand_lanes_find(&lanes, SPAN("hub/s/7")));
+    assert_null(core_errand_lanes_find(&lanes, SPAN("hub/0/7")));
     assert_null(core_errand_lanes_get(&lanes, SPAN("hub/s/newer")));
 }
 
@@ -338,6 +409,9 @@ int main(void)
         cmocka_unit_test(a_breaker_opens_and_closes),
         cmocka_unit_test(lanes_take_turns),
         cmocka_unit_test(the_unproven_have_half),
+        cmocka_unit_test(instances_take_turns),
+        cmocka_unit_test(lanes_without_work_give_way),
+        cmocka_unit_test(an_instance_fills_but_its_share),
         cmocka_unit_test(a_throttle_holds_its_lane),
         cmocka_unit_test(lanes_are_bounded),
         cmocka_unit_test_setup_teardown(a_dead_hub_holds_nobody_up, kit_setup, kit_teardown),

@@ -262,6 +262,7 @@ enum {
     LIMIT_ERRAND_THREADS_WEBHOOK = 8,
     LIMIT_ERRAND_LANE = 8,     /* calls under way to one system elsewhere */
     LIMIT_ERRAND_LANES = 4096, /* known to a process; others wait until there is room */
+    LIMIT_ERRAND_LANES_SCOPE = LIMIT_ERRAND_LANES / 4, /* of one instance */
     LIMIT_ERRAND_LANE_NAME = 8 + LIMIT_ID_SCOPE + 1 + LIMIT_HOST_NAME,
     LIMIT_ERRAND_LOOK_MS = 5 * 1000,   /* between two looks for what others left, and for age */
     LIMIT_ERRAND_BATCH = 64,           /* errands given up or taken over in one transaction */
