@@ -51,6 +51,7 @@ static err claim(struct store_tx *tx, void *arg)
     if (is_too_old(c->env, &w->errand)) {
         return core_errand_settle_expire(c->env, tx, w);
     }
+    w->errand.tries += w->errand.lease_ms != 0; /* of somebody who never came back */
     w->errand.due_ms = w->errand.lease_ms = c->env->now_ms + LIMIT_ERRAND_LEASE_MS;
     return store_put(tx, &KIND_ERRAND, &w->errand);
 }

@@ -119,6 +119,38 @@ static void the_old_hub_lets_it_in_no_more(void **state)
     kit_assert_only_at(FAR2);
 }
 
+static void assert_fails_without_trace(void)
+{
+    kit_run_for(60 * 1000);
+    assert_int_equal(kit_registration().status, REGISTRATION_FAILED);
+    kit.fault[FAR1] = KIT_WELL;
+    kit_run();
+    kit_assert_only_at(NOWHERE);
+}
+
+static void it_is_made_by_half(void **state)
+{
+    (void)state;
+    register_at(FAR1);
+    kit.fault[FAR1] = KIT_UNAUTHORIZED_DONE;
+    kit.faults_skip = 1; /* the look */
+    assert_fails_without_trace();
+}
+
+/* A thread made it, and never came back. */
+static void it_was_made_in_a_lease_that_is_over(void **state)
+{
+    (void)state;
+    register_at(FAR1);
+    claim();
+    call();
+    assert_int_equal(settle(), CORE_ERRAND_GOES_ON);
+    call();
+    kit.f.env.now_ms = work.errand.lease_ms;
+    kit.fault[FAR1] = KIT_UNAUTHORIZED;
+    assert_fails_without_trace();
+}
+
 /* Calls that end in a fault of this side are never settled. */
 static void what_never_settles_ends_too(void **state)
 {
@@ -152,6 +184,8 @@ int main(void)
         BEHIND(its_registration_is_deleted),
         BEHIND(the_old_hub_lets_it_in_no_more),
         BEHIND(what_never_settles_ends_too),
+        BEHIND(it_is_made_by_half),
+        BEHIND(it_was_made_in_a_lease_that_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,11 +18,12 @@ enum { KIT_HUBS = 4 };
 /* How the next calls to a system elsewhere end. */
 enum kit_fault {
     KIT_WELL = 0,
-    KIT_SILENT,       /* no answer, nothing was done */
-    KIT_SILENT_DONE,  /* no answer, but it was done */
-    KIT_REFUSES,      /* 400, with its own words */
-    KIT_UNAUTHORIZED, /* 401 */
-    KIT_THROTTLES,    /* 429, come back in 7 s */
+    KIT_SILENT,            /* no answer, nothing was done */
+    KIT_SILENT_DONE,       /* no answer, but it was done */
+    KIT_REFUSES,           /* 400, with its own words */
+    KIT_UNAUTHORIZED,      /* 401 */
+    KIT_UNAUTHORIZED_DONE, /* 401, but part of it was done */
+    KIT_THROTTLES,         /* 429, come back in 7 s */
 };
 
 struct kit_device {
@@ -90,6 +91,11 @@ static inline bool kit_answer(enum kit_fault fault, struct elsewhere_answer *a)
                                .http_status = 401,
                                .error_code = 401002,
                                .message = SPAN_INIT("Unauthorized") },
+        [KIT_UNAUTHORIZED_DONE] = { .outcome = ELSEWHERE_REFUSED,
+                                    .http_status = 401,
+                                    .error_code = 401002,
+                                    .message = SPAN_INIT("Unauthorized"),
+                                    .has_made = true },
         [KIT_THROTTLES] = { .outcome = ELSEWHERE_RETRY,
                             .http_status = 429,
                             .retry_after_ms = 7000,
@@ -97,7 +103,7 @@ static inline bool kit_answer(enum kit_fault fault, struct elsewhere_answer *a)
     };
 
     *a = answers[fault];
-    return fault == KIT_WELL || fault == KIT_SILENT_DONE;
+    return fault == KIT_WELL || fault == KIT_SILENT_DONE || fault == KIT_UNAUTHORIZED_DONE;
 }
 
 static inline enum kit_fault kit_fault_of(struct span hub)

@@ -53,7 +53,7 @@ static err put_registration(const struct settling *s, const struct registration 
 /* Who is told that it may not write has made nothing. */
 static bool has_surely_made_nothing(const struct core_errand_work *w)
 {
-    return w->answer.outcome == ELSEWHERE_REFUSED && w->errand.tries == 0 &&
+    return w->answer.outcome == ELSEWHERE_REFUSED && !w->answer.has_made && w->errand.tries == 0 &&
            (w->answer.http_status == 401 || w->answer.http_status == 403);
 }
 

@@ -20,6 +20,7 @@ struct elsewhere_answer {
     struct span message;    /* for a device and its operator: the other side's own words where there
                                are any (reference dps-device-api.md 7); absent when done */
     int64_t retry_after_ms; /* as the other side asked for; 0: it did not */
+    bool has_made;          /* place, not done: it has made the device all the same */
 };
 
 /* What was looked at of a hub elsewhere, in this order. What cannot be known as something before it

@@ -31,6 +31,7 @@ struct work {
     const struct placement *p;
     const char *etag; /* of the device that was read */
     json *device;
+    bool has_made;
     struct elsewhere_answer answer;
 };
 
@@ -123,6 +124,7 @@ static err create_with_twin(struct work *w, bool with_reported, enum placing *re
         return judge_bulk(w, result, &reply, ret_what);
     }
     *ret_what = PLACING_ON;
+    w->has_made = true;
     return json_array_len(json_member(result, "warnings")) > 0 /* DeviceRegisteredWithoutTwin */
                ? send_twin(w, false, ret_what)
                : OK;
@@ -137,6 +139,7 @@ static err create_alone(struct work *w, enum placing *ret_what)
     TRY(remote_hub_send(&w->talk, &r, &reply));
     if (is_good(&reply)) {
         *ret_what = PLACING_ON;
+        w->has_made = true;
         return OK;
     }
     if (reply.stage == REMOTE_HTTP_DONE && reply.status == 409) {
@@ -259,6 +262,7 @@ err remote_hub_place(struct remote_http_pool *pool, const struct env *env,
     remote_hub_end(&w.talk);
     json_free(w.device);
     TRY(e);
+    w.answer.has_made = w.has_made && w.answer.outcome != ELSEWHERE_DONE;
     *ret_answer = w.answer;
     return OK;
 }

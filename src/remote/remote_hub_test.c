@@ -264,6 +264,16 @@ static const struct place_case {
       401002,
       "{\"Message\":\"ErrorCode:IotHubUnauthorizedAccess;Unauthorized\",\"ExceptionMessage\":"
       "\"Tracking ID:7\"}" },
+    { "made, but its twin is refused",
+      { .reset_twin = true, .initial_twin = SPAN_INIT(INITIAL) },
+      { { "POST /devices", NULL, NULL,
+          FAKE_JSON("200 OK", "{\"isSuccessful\":true,\"errors\":[],\"warnings\":[{\"deviceId\":"
+                              "\"d-1\",\"warningCode\":\"DeviceRegisteredWithoutTwin\"}]}") },
+        { "PATCH /twins/d-1", NULL, NULL,
+          FAKE_ERROR("401 Unauthorized", "IotHubUnauthorizedAccess", "{\"Message\":\"e\"}") } },
+      ELSEWHERE_REFUSED,
+      401002,
+      "\"e\"" },
     { "the hub refuses the twin",
       { .reset_twin = true, .initial_twin = SPAN_INIT(INITIAL) },
       { { "POST /devices", NULL, NULL, BULK_REFUSED("\"ArgumentInvalid\"", "too deep") } },
@@ -338,6 +348,8 @@ static void test_place(void **state)
         if (c->message != NULL) {
             assert_non_null(strstr((const char *)a.message.data, c->message));
         }
+        /* What is refused after the first request was made by it. */
+        assert_int_equal(a.has_made, c->outcome == ELSEWHERE_REFUSED && c->script[1].line != NULL);
         assert_int_equal(a.retry_after_ms, c->code == 429001 ? 7000 : 0);
         assert_true(atomic_load(&b.hub.connections) == 1); /* kept for all of them */
         bench_close(&b);
