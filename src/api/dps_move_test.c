@@ -432,6 +432,41 @@ static void a_refused_move(void **state)
     close_stage();
 }
 
+/* Another instance that is linked to A has a device of that ID there, which is the same one. */
+static err share(struct store_tx *tx, void *arg)
+{
+    const struct registration r = { .id_scope = SPAN("0ne00000009"),
+                                    .key = SPAN("its"),
+                                    .id = SPAN("its"),
+                                    .placed_hub = A,
+                                    .placed_device_id = SPAN("dev"),
+                                    .initial_hub = A };
+    const struct linked_hub link = { .id_scope = r.id_scope, .host_name = A, .weight = 1 };
+
+    (void)arg;
+    TRY(store_put(tx, &KIND_LINKED_HUB, &link));
+    return store_put(tx, &KIND_REGISTRATION, &r);
+}
+
+static void a_shared_device_stays(void **state)
+{
+    const struct order to_b = { MIGRATE, ALLOCATION_STATIC, "[\"" TEST_HUB2 "\"]", false };
+    struct core_outcome o;
+
+    (void)state;
+    open_stage(SAME);
+    make_before(ASSIGNED, MIGRATE);
+    enroll(&to_b);
+    assert_ok(store_write(f.store, share, NULL));
+    o = do_register();
+    assert_span(TEST_HUB2, o.registration.assigned_hub);
+    assert_int_equal(o.registration.substatus, SUBSTATUS_DEVICE_DATA_MIGRATED);
+    assert_false(o.placed.has_left);
+    assert_int_equal(twin_at(A), USED);
+    assert_int_equal(twin_at(B), USED);
+    close_stage();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +474,7 @@ int main(void)
         cmocka_unit_test(to_and_fro),
         cmocka_unit_test(another_device_id),
         cmocka_unit_test(a_refused_move),
+        cmocka_unit_test(a_shared_device_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,8 @@ struct finishing {
     struct store_tx *tx;
     const struct core_assign_finish *how;
     struct core_whereabouts to, from;
-    bool moves; /* from a hub that is still the instance's business */
+    bool moves;     /* from a hub that is still the instance's business */
+    bool is_shared; /* the device there is another registration's, too: it stays */
     struct core_assigned assigned;
 };
 
@@ -68,19 +69,35 @@ static enum registration_substatus substatus(const struct finishing *f,
                                        : SUBSTATUS_DEVICE_DATA_RESET;
 }
 
+/* Of a device that stays behind: it is another registration's, too. */
+static err copy_twin(struct finishing *f, struct device_state *copy, struct placement *p)
+{
+    const struct errand *o = f->how->order;
+    bool is_found;
+
+    TRY(f->how->hubs->read(f->env, f->tx, o->from_hub, o->from_device_id, copy, &is_found));
+    p->carried = is_found ? copy : NULL;
+    return OK;
+}
+
 static err place_here(struct finishing *f)
 {
     const struct errand *o = f->how->order;
+    struct device_state copy;
     struct placement p;
     err result;
 
     core_assign_placement(o, &p);
     p.carried = f->how->carried;
-    if (f->moves && f->from.place == CORE_WHEREABOUTS_HERE) {
-        p.from_hub = o->from_hub;
-        p.from_device_id = o->from_device_id;
-    }
     p.keeps_twin = f->moves && o->keeps_twin;
+    if (f->moves && f->from.place == CORE_WHEREABOUTS_HERE) {
+        if (f->is_shared) {
+            TRY(copy_twin(f, &copy, &p));
+        } else {
+            p.from_hub = o->from_hub;
+            p.from_device_id = o->from_device_id;
+        }
+    }
     result = f->how->hubs->place(f->env, f->tx, &p, &f->assigned.placed);
     if (err_is(result, ERR_NOT_FOUND)) { /* a link or a record may outlive the hub */
         f->assigned.reason = REASON_HUB_NOT_FOUND;
@@ -96,7 +113,7 @@ static err leave(struct finishing *f)
 {
     const struct errand *o = f->how->order;
 
-    if (!f->moves || f->assigned.reason != REASON_GRANTED) {
+    if (!f->moves || f->is_shared || f->assigned.reason != REASON_GRANTED) {
         return OK;
     }
     if (f->from.place == CORE_WHEREABOUTS_ELSEWHERE) {
@@ -123,6 +140,17 @@ static void complete(const struct finishing *f, struct registration *r)
     }
 }
 
+static err find_sharers(struct finishing *f, const struct registration *r)
+{
+    const struct errand *o = f->how->order;
+    const struct core_whereabouts_device there = { .id_scope = o->id_scope,
+                                                   .registration_key = r->key,
+                                                   .hub = o->from_hub,
+                                                   .device_id = o->from_device_id };
+
+    return f->moves ? core_whereabouts_is_shared(f->env, f->tx, &there, &f->is_shared) : OK;
+}
+
 err core_assign_finish(const struct env *env, struct store_tx *tx,
                        const struct core_assign_finish *how, struct registration *r,
                        struct core_assigned *ret_assigned)
@@ -134,6 +162,7 @@ err core_assign_finish(const struct env *env, struct store_tx *tx,
     if (!stays(o)) {
         TRY(core_whereabouts_find(env, tx, o->id_scope, o->from_hub, &f.from));
         f.moves = f.from.place != CORE_WHEREABOUTS_NONE;
+        TRY(find_sharers(&f, r));
     }
     /* A hub that is linked no longer may be anybody's: a device that stays there is left alone,
      * with the credential it has. */

@@ -173,6 +173,61 @@ static void what_never_settles_ends_too(void **state)
     kit_assert_only_at(NOWHERE);
 }
 
+/* Another instance has a device of that ID on FAR1, which is the same one. */
+static err share(struct store_tx *tx, void *arg)
+{
+    const struct registration *ours = arg;
+    const struct registration its = { .id_scope = SPAN("0ne00000009"),
+                                      .key = SPAN("its"),
+                                      .id = SPAN("its"),
+                                      .placed_hub = ours->placed_hub,
+                                      .placed_device_id = ours->placed_device_id,
+                                      .initial_hub = ours->placed_hub };
+    const struct linked_hub link = {
+        .id_scope = its.id_scope, .host_name = its.placed_hub, .weight = 1, .is_remote = 1
+    };
+
+    TRY(store_put(tx, &KIND_LINKED_HUB, &link));
+    return store_put(tx, &KIND_REGISTRATION, &its);
+}
+
+static void share_it(void)
+{
+    struct registration r = kit_registration();
+
+    assert_ok(store_write(kit.f.store, share, &r));
+}
+
+static void it_is_shared(void **state)
+{
+    (void)state;
+    be_at(FAR1);
+    share_it();
+    register_at(FAR2);
+    kit_run();
+    assert_span(KIT_FAR2, kit_registration().assigned_hub);
+    assert_true(kit_has(FAR1) && kit_has(FAR2));
+}
+
+/* The removal was left before. */
+static void it_comes_to_be_shared(void **state)
+{
+    struct registration r;
+
+    (void)state;
+    be_at(FAR1);
+    r = kit_registration();
+    register_at(FAR2);
+    claim();
+    call();
+    assert_int_equal(settle(), CORE_ERRAND_GOES_ON);
+    call();
+    assert_int_equal(settle(), CORE_ERRAND_DONE);
+    assert_ok(store_write(kit.f.store, share, &r));
+    kit_run();
+    assert_true(kit_has(FAR1) && kit_has(FAR2));
+}
+
 #define BEHIND(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 
 int main(void)
@@ -186,6 +241,8 @@ int main(void)
         BEHIND(what_never_settles_ends_too),
         BEHIND(it_is_made_by_half),
         BEHIND(it_was_made_in_a_lease_that_is_over),
+        BEHIND(it_is_shared),
+        BEHIND(it_comes_to_be_shared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,21 +155,18 @@ static err has_row(const struct env *env, struct store_tx *tx, const struct kind
 err core_errand_row_check_remove(const struct env *env, struct store_tx *tx, const struct errand *e,
                                  bool *ret_is_wanted, bool *ret_is_coming)
 {
-    const struct registration there = { .id_scope = e->id_scope,
-                                        .placed_hub = e->hub,
-                                        .placed_device_id = e->device_id };
+    const struct core_whereabouts_device there = { .id_scope = e->id_scope,
+                                                   .hub = e->hub,
+                                                   .device_id = e->device_id };
     const struct errand toward = { .id_scope = e->id_scope,
                                    .to_hub = e->hub,
                                    .to_device_id = e->device_id };
-    const struct store_scan placed = {
-        .index = REGISTRATION_BY_HUB, .prefix = &there, .n_prefix = 3, .limit = 1
-    };
     const struct store_scan coming = { .index = ERRAND_BY_TARGET,
                                        .prefix = &toward,
                                        .n_prefix = 3,
                                        .without_secrets = true,
                                        .limit = 1 };
 
-    TRY(has_row(env, tx, &KIND_REGISTRATION, &placed, ret_is_wanted));
+    TRY(core_whereabouts_is_shared(env, tx, &there, ret_is_wanted));
     return has_row(env, tx, &KIND_ERRAND, &coming, ret_is_coming);
 }

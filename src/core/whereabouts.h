@@ -25,4 +25,15 @@ struct core_whereabouts {
 err core_whereabouts_find(const struct env *env, struct store_tx *tx, struct span id_scope,
                           struct span hub, struct core_whereabouts *ret_whereabouts);
 
+/* A device that registrations have on a hub. */
+struct core_whereabouts_device {
+    struct span id_scope, registration_key; /* whose registration does not count; its key absent:
+                                               all count */
+    struct span hub, device_id;
+};
+/* Has another registration the device there, too, be it of another instance that is linked to the
+ * hub? Then it must not be taken away. */
+err core_whereabouts_is_shared(const struct env *env, struct store_tx *tx,
+                               const struct core_whereabouts_device *device, bool *ret_is);
+
 #endif
