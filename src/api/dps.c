@@ -95,11 +95,17 @@ static struct verdict verdict_of(const struct core_outcome *outcome)
 {
     static const enum reason reasons[] = { REASON_HUB_NOT_FOUND, REASON_CUSTOM_ALLOCATION_FAILED,
                                            REASON_HUB_UNAVAILABLE, REASON_ENROLLMENT_CHANGED };
+    const struct reason_info *draining = reason_info(REASON_HUB_DRAINING);
     const struct registration *r = &outcome->registration;
     bool is_failed = outcome->has_registration && r->status == REGISTRATION_FAILED;
 
     if (!is_failed || !verdict_is_granted(outcome->verdict)) {
         return outcome->verdict;
+    }
+    /* The same code as HUB_NOT_FOUND. */
+    if (r->error_code == draining->error_code &&
+        span_eq(r->error_message, span_str(draining->message))) {
+        return VERDICT(HUB_DRAINING);
     }
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         if (r->error_code == reason_info(reasons[i])->error_code) {

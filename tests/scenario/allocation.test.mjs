@@ -76,6 +76,7 @@ test('a hub that drains is left by who registers and gets nobody, unless there i
   assert.equal(refused.status, 'failed');
   assert.equal(refused.errorCode, 401001);
   assert.match(await explained('too-late'), /REFUSED: hub-draining \(401001\)/);
+  assert.match(b.stderr, /reason="?hub-draining/);
 
   await b.ok('linked-hub', 'drain', EAST, '--cancel');
   await b.ok('linked-hub', 'drain', WEST, '--cancel');
