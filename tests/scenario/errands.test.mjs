@@ -152,6 +152,8 @@ describe('a hub of another server', () => {
     door.shut();
     await begin(lost);
     const [errand] = await until('it was tried', async () => (await pending()).filter((e) => e.tries > 0).slice(0, 1).concat(null)[0] && pending());
+    const [listed] = await near.json('linked-hub', 'list-errands');
+    assert.deepEqual([listed.type, listed.registrationId, listed.hub], ['assign', errand.registrationId, errand.hub]);
     assert.equal(errand.registrationId, 'waits');
     assert.match(errand.lane, /^hub\/.*\/far\.example$/);
     assert.ok(errand.lastError);

@@ -78,7 +78,7 @@ describe('operators', () => {
       ['GET', '/berth/v1/policies'], ['PUT', '/berth/v1/policies/x'], ['POST', '/berth/v1/policies/reader/listkeys'], ['POST', '/berth/v1/policies/reader/regenerateKey'],
       ['GET', '/berth/v1/linkedHubs'], ['PUT', `/berth/v1/linkedHubs/${a.hub.host}`], ['DELETE', `/berth/v1/linkedHubs/${z.hub.host}`],
       ['POST', `/berth/v1/linkedHubs/${z.hub.host}/drain`], ['GET', `/berth/v1/linkedHubs/${z.hub.host}/devices`], ['GET', `/berth/v1/linkedHubs/${z.hub.host}/identities`],
-      ['GET', '/berth/v1/reconcile/hubs'], ['GET', '/berth/v1/reconcile/registrations'], ['GET', '/berth/v1/reconcile/errands'], ['POST', '/berth/v1/reconcile'],
+      ['GET', '/berth/v1/reconcile/hubs'], ['GET', '/berth/v1/reconcile/registrations'], ['GET', '/berth/v1/reconcile/errands'], ['GET', '/berth/v1/errands'], ['POST', '/berth/v1/reconcile'],
       ['GET', '/berth/v1/hubs'], ['PUT', '/berth/v1/hubs/x'], ['DELETE', '/berth/v1/hubs/hub'], ['GET', '/berth/v1/certificates'], ['DELETE', '/berth/v1/certificates/ca'],
       ['GET', '/berth/v1/decisions?registrationId=d'], ['POST', '/berth/v1/explain']];
     for (const [method, target] of resources) {

@@ -90,6 +90,7 @@ err berth_linked_hub_create(struct cli *cli);
 err berth_linked_hub_update(struct cli *cli);
 err berth_linked_hub_delete(struct cli *cli);
 err berth_linked_hub_check(struct cli *cli);
+err berth_linked_hub_list_errands(struct cli *cli);
 err berth_drain_run(struct cli *cli);
 err berth_drain_list_devices(struct cli *cli);
 err berth_reconcile_run(struct cli *cli);

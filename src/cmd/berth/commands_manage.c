@@ -164,6 +164,10 @@ const struct command BERTH_COMMANDS_MANAGE[] = {
       "when "
       "something is wrong.",
       LINK_CHECK, berth_linked_hub_check },
+    { "linked-hub list-errands", "List what waits for hubs elsewhere and for webhooks",
+      "assign: a registration that is being assigned. remove: a device that moved away, and has to "
+      "go from its hub. Each is tried again by itself, with what went wrong last beside it.",
+      NOTHING, berth_linked_hub_list_errands },
     { "linked-hub delete", "Unlink a hub",
       "Enrollments that name it, and devices that are on it, stay.", LINK_DELETE,
       berth_linked_hub_delete },

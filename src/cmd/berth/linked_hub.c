@@ -51,6 +51,21 @@ err berth_linked_hub_list(struct cli *cli)
     return berth_manage_list(cli, &service, "/berth/v1/linkedHubs", LIST, "linked hubs");
 }
 
+err berth_linked_hub_list_errands(struct cli *cli)
+{
+    static const struct view_column columns[] = {
+        { "TYPE", "type" },   { "REGISTRATION", "registrationId" },
+        { "HUB", "hub" },     { "STEP", "step" },
+        { "TRIES", "tries" }, { "SINCE", "since" },
+        { "DUE", "due" },     { "LAST ERROR", "lastError" },
+        { NULL, NULL },
+    };
+    struct endpoint service;
+
+    TRY(berth_cli_service(cli, &service));
+    return berth_manage_list(cli, &service, "/berth/v1/errands", columns, "errands");
+}
+
 err berth_linked_hub_show(struct cli *cli)
 {
     struct http_request r = request(cli, "GET", berth_cli_text(cli, "linked-hub"));
