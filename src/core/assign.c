@@ -158,7 +158,11 @@ err core_assign_finish(const struct env *env, struct store_tx *tx,
     struct finishing f = { .env = env, .tx = tx, .how = how, .assigned.reason = REASON_GRANTED };
     const struct errand *o = how->order;
 
-    TRY(core_whereabouts_find(env, tx, o->id_scope, o->to_hub, &f.to));
+    if (how->to != NULL) {
+        f.to = *how->to;
+    } else {
+        TRY(core_whereabouts_find(env, tx, o->id_scope, o->to_hub, &f.to));
+    }
     if (!stays(o)) {
         TRY(core_whereabouts_find(env, tx, o->id_scope, o->from_hub, &f.from));
         f.moves = f.from.place != CORE_WHEREABOUTS_NONE;
@@ -187,18 +191,18 @@ err core_assign_finish(const struct env *env, struct store_tx *tx,
 /* ---- in the register's transaction ---- */
 
 err core_assign_must_wait(const struct env *env, struct store_tx *tx, const struct errand *order,
-                          bool *ret_must)
+                          struct core_whereabouts *ret_to, bool *ret_must)
 {
-    struct core_whereabouts to, from;
+    struct core_whereabouts from;
 
-    TRY(core_whereabouts_find(env, tx, order->id_scope, order->to_hub, &to));
-    *ret_must = to.place == CORE_WHEREABOUTS_ELSEWHERE;
+    TRY(core_whereabouts_find(env, tx, order->id_scope, order->to_hub, ret_to));
+    *ret_must = ret_to->place == CORE_WHEREABOUTS_ELSEWHERE;
     if (*ret_must || stays(order)) {
         return OK;
     }
     /* What it is there comes along, its twin or not: who is barred there is not let in here. */
     TRY(core_whereabouts_find(env, tx, order->id_scope, order->from_hub, &from));
-    *ret_must = to.is_linked && from.place == CORE_WHEREABOUTS_ELSEWHERE;
+    *ret_must = ret_to->is_linked && from.place == CORE_WHEREABOUTS_ELSEWHERE;
     return OK;
 }
 
@@ -263,10 +267,10 @@ static err wait(const struct env *env, struct store_tx *tx, const struct core_as
 }
 
 static err finish_now(const struct env *env, struct store_tx *tx,
-                      const struct core_assign_begin *how, struct registration *r,
-                      struct core_assigned *a)
+                      const struct core_assign_begin *how, const struct core_whereabouts *to,
+                      struct registration *r, struct core_assigned *a)
 {
-    struct core_assign_finish finish = { .hubs = how->hubs, .order = how->order };
+    struct core_assign_finish finish = { .hubs = how->hubs, .order = how->order, .to = to };
     struct errand order = *how->order;
     struct errand old;
     bool has_old;
@@ -286,6 +290,7 @@ err core_assign_begin(const struct env *env, struct store_tx *tx,
 {
     struct core_assigned a = { .reason = how->plan->reason };
     bool must_wait = how->plan->asks_webhook;
+    struct core_whereabouts to;
 
     if (a.reason != REASON_GRANTED) {
         TRY(core_assign_abandon(env, tx, how->was));
@@ -294,12 +299,12 @@ err core_assign_begin(const struct env *env, struct store_tx *tx,
         return OK;
     }
     if (!must_wait) {
-        TRY(core_assign_must_wait(env, tx, how->order, &must_wait));
+        TRY(core_assign_must_wait(env, tx, how->order, &to, &must_wait));
     }
     if (must_wait) {
         TRY(wait(env, tx, how, r, &a));
     } else {
-        TRY(finish_now(env, tx, how, r, &a));
+        TRY(finish_now(env, tx, how, &to, r, &a));
     }
     if (a.reason != REASON_GRANTED) {
         core_assign_fail(r, a.reason, a.message);

@@ -6,6 +6,7 @@
 
 #include "core/plan.h"
 
+struct core_whereabouts;
 struct store_tx;
 
 /* How a register, or an errand, ends. */
@@ -33,9 +34,9 @@ err core_assign_begin(const struct env *env, struct store_tx *tx,
 /* The register ends without a hub: if one of before goes on, it does so no more. */
 err core_assign_abandon(const struct env *env, struct store_tx *tx, const struct registration *was);
 
-/* Whether a system elsewhere has a part in it; to_hub is known. */
+/* Whether a system elsewhere has a part in it; to_hub is known. *ret_to: what it is. */
 err core_assign_must_wait(const struct env *env, struct store_tx *tx, const struct errand *order,
-                          bool *ret_must);
+                          struct core_whereabouts *ret_to, bool *ret_must);
 
 /* The last step: ASSIGNED, the device made on its hub of this store, or already on its hub
  * elsewhere, and gone, or about to go, from the one before. Refused: *r is as it was. */
@@ -43,6 +44,7 @@ struct core_assign_finish {
     const struct placer *hubs;
     const struct errand *order;
     const struct device_state *carried; /* as struct placement */
+    const struct core_whereabouts *to;  /* as found in this transaction; NULL: not looked for yet */
 };
 err core_assign_finish(const struct env *env, struct store_tx *tx,
                        const struct core_assign_finish *how, struct registration *r,

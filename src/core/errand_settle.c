@@ -358,6 +358,7 @@ static err take_answer(const struct settling *s)
     struct core_errand_work *w = s->w;
     const struct core_custom_answer *a = &w->custom;
     struct errand *e = &w->errand;
+    struct core_whereabouts to;
     bool must_wait;
 
     if (!span_is_absent(w->custom_wrong)) {
@@ -375,7 +376,7 @@ static err take_answer(const struct settling *s)
     e->payload = a->payload;
     e->tries = 0;
     e->last_error = SPAN_NONE;
-    TRY(core_assign_must_wait(s->env, s->tx, e, &must_wait));
+    TRY(core_assign_must_wait(s->env, s->tx, e, &to, &must_wait));
     if (!must_wait) {
         return finish(s);
     }
